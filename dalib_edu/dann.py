@@ -1,0 +1,245 @@
+"""Domain-adversarial training of neural networks (DANN).
+
+Source: Ganin, Ustinova, Ajakan, Germain, Larochelle, Laviolette, Marchand and Lempitsky,
+"Domain-Adversarial Training of Neural Networks", JMLR 2016, arXiv 1505.07818.
+
+Three networks: a feature extractor F, a label classifier C and a domain classifier D. The paper
+(equations 9 to 12) looks for the saddle point of
+
+    E(F, C, D) = L_y(F, C) - lambda L_d(F, D)
+
+in which F and C make E small and D makes it large: D learns to tell source from target features,
+and F learns features by which the labels can be told and the domains cannot.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dalib_edu.nets import DomainClassifier, FeatureExtractor, LabelClassifier
+
+# --- the equation -------------------------------------------------------------------------------
+
+
+class _Reversal(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, features: Tensor, lambda_: float) -> Tensor:
+        ctx.lambda_ = lambda_
+        return features.view_as(features)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        return -ctx.lambda_ * gradient, None
+
+
+def gradient_reversal(features: Tensor, lambda_: float = 1.0) -> Tensor:
+    """Return ``features`` unchanged; on the way back, multiply their gradient by ``-lambda_``.
+
+    Args:
+        features: any shape, floating point.
+        lambda_: weight of the reversed gradient, 0 or more.
+
+    Source: equations 14 and 15, R(x) = x and dR/dx = -I.
+    """
+    return _Reversal.apply(features, lambda_)
+
+
+Schedule = Literal["paper", "log", "constant"]
+
+
+def lambda_at(p: float, kind: Schedule = "paper", value: float = 1.0) -> float:
+    """Return lambda after the part ``p`` of the training.
+
+    Args:
+        p: part of the training that is done, 0 to 1.
+        kind: ``"paper"``: 2 / (1 + exp(-10 p)) - 1, from 0 to almost 1 (section 5.2.2);
+            ``"log"``: log(1.02 + 1.7 p), from 0.02 to 1, a slower, concave curve that circulates
+            with the drawings homework; ``"constant"``: 1 throughout.
+        value: factor on the whole curve.
+
+    Raises:
+        ValueError: ``p`` outside 0 to 1, or an unknown ``kind``.
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"p is the part of the training that is done, 0 to 1, not {p}")
+    if kind == "paper":
+        return value * (2 / (1 + math.exp(-10 * p)) - 1)
+    if kind == "log":
+        return value * math.log(1.02 + 1.7 * p)
+    if kind == "constant":
+        return value
+    raise ValueError(f"kind must be 'paper', 'log' or 'constant', not {kind!r}")
+
+
+# --- the losses ---------------------------------------------------------------------------------
+
+
+def domain_loss(domain_logits: Tensor, domains: Tensor) -> Tensor:
+    """Return L_d: the mean binary cross-entropy of the domain classifier, a scalar.
+
+    Args:
+        domain_logits: (N, 1) or (N,).
+        domains: (N,), 1 for source and 0 for target.
+    """
+    return F.binary_cross_entropy_with_logits(domain_logits.flatten(), domains.float())
+
+
+def domain_labels(source: Tensor, target: Tensor) -> Tensor:
+    """Return one label a row of ``torch.cat([source, target])``: 1 for source, 0 for target."""
+    return torch.cat([source.new_ones(len(source)), target.new_zeros(len(target))])
+
+
+# --- the model and its training step ------------------------------------------------------------
+
+
+class Dann(nn.Module):
+    """F, C and D. ``forward`` is what is left at test time: C(F(images)), logits (N, classes)."""
+
+    def __init__(self, in_channels: int, classes: int, width: float = 1.0) -> None:
+        super().__init__()
+        self.feature_extractor = FeatureExtractor(in_channels, width)
+        size = self.feature_extractor.out_features
+        self.label_classifier = LabelClassifier(size, classes)
+        self.domain_classifier = DomainClassifier(size)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.label_classifier(self.feature_extractor(images))
+
+
+@dataclass(frozen=True)
+class Optimizers:
+    """One optimiser for F and C, which minimise E, and one for D, which minimises L_d."""
+
+    features: torch.optim.Optimizer
+    domain: torch.optim.Optimizer
+
+    @classmethod
+    def adam(cls, model: Dann, learning_rate: float) -> "Optimizers":
+        features = [*model.feature_extractor.parameters(), *model.label_classifier.parameters()]
+        return cls(
+            torch.optim.Adam(features, learning_rate),
+            torch.optim.Adam(model.domain_classifier.parameters(), learning_rate),
+        )
+
+
+Figures = dict[str, float]
+
+
+def reversal_step(
+    model: Dann,
+    optimizers: Optimizers,
+    source: Tensor,
+    labels: Tensor,
+    target: Tensor,
+    lambda_: float,
+) -> Figures:
+    """Do the paper's update: one forward, one backward through the reversal layer, one step.
+
+    Args:
+        model: F, C and D, in train mode.
+        optimizers: see ``Optimizers``.
+        source: labelled pictures (B, C, H, W), float.
+        labels: their classes (B,), int64.
+        target: unlabelled pictures (B', C, H, W), float.
+        lambda_: weight of the reversed gradient, 0 or more.
+
+    Returns:
+        the class loss, the domain loss and the source accuracy (0 to 1) before the update.
+
+    Source: equations 13 to 18 (the update of theta_d is not scaled by lambda).
+    """
+    domains = domain_labels(source, target)
+    # Source and target share one batch, so that BatchNorm's statistics give no domain away.
+    features = model.feature_extractor(torch.cat([source, target]))
+    class_logits = model.label_classifier(features[: len(source)])
+    class_loss = F.cross_entropy(class_logits, labels)
+    reversed_features = gradient_reversal(features, lambda_)
+    d_loss = domain_loss(model.domain_classifier(reversed_features), domains)
+
+    optimizers.features.zero_grad()
+    optimizers.domain.zero_grad()
+    (class_loss + d_loss).backward()
+    optimizers.features.step()
+    optimizers.domain.step()
+    return _figures(class_loss, d_loss, class_logits, labels)
+
+
+def alternating_step(
+    model: Dann,
+    optimizers: Optimizers,
+    source: Tensor,
+    labels: Tensor,
+    target: Tensor,
+    lambda_: float,
+) -> Figures:
+    """Do the same in two steps, as in a GAN: first D, then F and C against the new D.
+
+    Arguments and figures as ``reversal_step``. For one and the same D the gradient of F is the
+    same; here D moves first.
+    """
+    domains = domain_labels(source, target)
+    features = model.feature_extractor(torch.cat([source, target]))
+
+    # Step 1: D. The features are detached, so that F learns nothing here.
+    d_loss = domain_loss(model.domain_classifier(features.detach()), domains)
+    optimizers.domain.zero_grad()
+    d_loss.backward()
+    optimizers.domain.step()
+
+    # Step 2: F and C. D also receives a gradient, which the next step 1 throws away.
+    class_logits = model.label_classifier(features[: len(source)])
+    class_loss = F.cross_entropy(class_logits, labels)
+    confusion = domain_loss(model.domain_classifier(features), domains)
+    optimizers.features.zero_grad()
+    (class_loss - lambda_ * confusion).backward()
+    optimizers.features.step()
+    return _figures(class_loss, d_loss, class_logits, labels)
+
+
+def source_only_step(
+    model: Dann, optimizers: Optimizers, source: Tensor, labels: Tensor
+) -> Figures:
+    """Do the baseline's update: F and C on the labelled source alone. Arguments as above."""
+    class_logits = model(source)
+    class_loss = F.cross_entropy(class_logits, labels)
+    optimizers.features.zero_grad()
+    class_loss.backward()
+    optimizers.features.step()
+    accuracy = (class_logits.argmax(1) == labels).float().mean()
+    return {"class_loss": class_loss.item(), "source_accuracy": accuracy.item()}
+
+
+def _figures(class_loss: Tensor, d_loss: Tensor, class_logits: Tensor, labels: Tensor) -> Figures:
+    accuracy = (class_logits.argmax(1) == labels).float().mean()
+    return {
+        "class_loss": class_loss.item(),
+        "domain_loss": d_loss.item(),
+        "source_accuracy": accuracy.item(),
+    }
+
+
+# --- the configuration --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that a run of the drawings homework depends on, besides its seed."""
+
+    width: float  # of the networks
+    batch_size: int  # of each domain
+    steps: int  # updates of F
+    learning_rate: float  # Adam's
+    schedule: Schedule = "paper"
+    lambda_: float = 1.0  # factor on the schedule
+    canny: tuple[int, int] = (170, 300)  # low and high threshold
+
+
+# The homework's own: batches of 256, Adam's default rate, 1000 epochs of 5000 // 256 batches.
+FULL = Config(width=1.0, batch_size=256, steps=19_000, learning_rate=1e-3, schedule="log")
+
+# Two cores, about a minute.
+EMBEDDED = Config(width=0.25, batch_size=64, steps=400, learning_rate=1e-3)
