@@ -1,0 +1,103 @@
+"""Predictions as CSV files, written whole or not at all, and scored."""
+
+import csv
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from dalib_edu.settings import UserError
+
+HEADER = ("id", "label")
+
+
+def write_submission(path: str | Path, labels: Sequence[int]) -> Path:
+    """Write ``id,label`` rows, ids counting from 0 in the order of the pictures.
+
+    Args:
+        path: of the CSV file; an older file there is replaced in one move.
+        labels: predicted classes, int, shape (N,).
+
+    Raises:
+        UserError: the folder cannot be written to, or a label is no whole number.
+    """
+    rows = [(i, _whole(label, i)) for i, label in enumerate(labels)]
+    return _write_csv(Path(path), HEADER, rows)
+
+
+def _whole(label, row: int) -> int:
+    if int(label) != label:
+        raise UserError(f"label {label!r} of picture {row} is no whole number")
+    return int(label)
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence]) -> Path:
+    temporary = None
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, suffix=".part", newline="", delete=False
+        ) as out:
+            temporary = out.name
+            writer = csv.writer(out, lineterminator="\n")
+            writer.writerow(header)
+            writer.writerows(rows)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
+    return path
+
+
+def read_submission(path: str | Path, classes: int | None = None) -> list[int]:
+    """Return the labels of a submission in the order of their ids.
+
+    Args:
+        path: a CSV file with the columns ``id`` and ``label``; ids 0 to N - 1 in any order.
+        classes: labels must be 0 to ``classes - 1``; None: any.
+
+    Raises:
+        UserError: the file is missing, is no such CSV file, or an id is missing, doubled or no
+            number; the message names the line.
+    """
+    path = Path(path)
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            table = list(csv.reader(file))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: cannot be read as CSV ({error})") from None
+    if not table or tuple(cell.strip() for cell in table[0]) != HEADER:
+        raise UserError(f"{path}: the first line must be id,label")
+    labels: dict[int, int] = {}
+    for number, row in enumerate(table[1:], start=2):
+        if not row:
+            continue
+        try:
+            id_, label = (int(cell) for cell in row)
+        except ValueError:
+            raise UserError(
+                f"{path}, line {number}: expected two whole numbers, got {row}"
+            ) from None
+        if id_ in labels:
+            raise UserError(f"{path}, line {number}: id {id_} stands there twice")
+        if classes is not None and not 0 <= label < classes:
+            raise UserError(f"{path}, line {number}: label {label} is not in 0 to {classes - 1}")
+        labels[id_] = label
+    if sorted(labels) != list(range(len(labels))):
+        gap = next(i for i in range(len(labels)) if i not in labels)
+        raise UserError(f"{path}: id {gap} is missing (ids count from 0 without a gap)")
+    return [labels[i] for i in range(len(labels))]
+
+
+def score_submission(path: str | Path, truth: Sequence[int]) -> float:
+    """Return the accuracy, 0 to 1, of a submission against the true labels (N,).
+
+    Raises:
+        UserError: as ``read_submission``, or another number of rows than of pictures.
+    """
+    labels = read_submission(path)
+    if len(labels) != len(truth):
+        raise UserError(f"{path}: {len(labels)} rows for {len(truth)} pictures")
+    return sum(int(a) == int(b) for a, b in zip(labels, truth, strict=True)) / max(1, len(labels))
