@@ -85,7 +85,7 @@ def self_training_step(
         threshold: see ``pseudo_label_loss``.
 
     Returns:
-        both losses, the source accuracy and the used rate (share of sure target pictures).
+        both losses and the used rate (share of sure target pictures).
     """
     with torch.no_grad():
         teacher_logits = teacher(target)
@@ -99,7 +99,6 @@ def self_training_step(
     return {
         "class_loss": class_loss.item(),
         "pseudo_label_loss": target_loss.item(),
-        "source_accuracy": (source_logits.argmax(1) == labels).float().mean().item(),
         "used_rate": used_rate,
     }
 
