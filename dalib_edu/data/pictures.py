@@ -28,12 +28,13 @@ Picture = np.ndarray  # float32, (S, S, 3) RGB or (S, S), values 0 to 1
 
 # How a glyph is to be read. "solid": what is not ink is seen through (an anchor's ring).
 # "inset": holes in the ink are parts of another colour (a telephone's dial). "line": the glyph is
-# a line drawing, its holes are the thing and its ink the lines between (a cat's face).
+# a line drawing; the areas between its lines are the thing's parts (a cat's face). "loose": so
+# too, and ink that does not touch it belongs to it (the steam over a cup).
 _GLYPHS = {
     "aeroplane": ("\u2708", "solid"),
     "anchor": ("\u2693", "solid"),
     "cat": ("\U0001f431", "line"),
-    "cup": ("\u2615", "line"),
+    "cup": ("\u2615", "loose"),
     "flower": ("\u273f", "inset"),
     "hand": ("\u270c", "line"),
     "horse": ("\u265e", "inset"),
@@ -50,6 +51,8 @@ _GLYPHS = {
     "clover": ("\u2618", "solid"),
     "pencil": ("\u270e", "line"),
     "wheel": ("\u2638", "solid"),
+    "snowman": ("\u2603", "line"),
+    "snowflake": ("\u2744", "solid"),
 }
 CLASSES = tuple(_GLYPHS)
 STYLES = ("photo", "art", "cartoon", "sketch")
@@ -191,14 +194,13 @@ def _draw_one(style: str, name: str, number: int, size: int, seed: int) -> np.nd
 class _Thing:
     """The closed outlines of one thing.
 
-    ``outer`` bounds the body, ``main`` (even-odd) is what carries the main colour, and the rest of
-    the body carries an accent; ``lines`` is what a pencil would draw.
+    ``body`` (even-odd) is all of it, ``accents`` (even-odd) what carries a second colour, and
+    ``lines`` what a pencil would draw.
     """
 
-    outer: list[Points]
-    main: list[Points]
+    body: list[Points]
+    accents: list[Points]
     lines: list[Points]
-    see_through: bool
 
 
 @cache
@@ -211,23 +213,53 @@ def _glyph(name: str) -> _Thing:
     font.set_size(300, 72)
     font.set_text(character, 0.0)
     font.draw_glyphs_to_bitmap(antialiased=True)
-    ink = np.pad(np.array(font.get_image()), 4)
-    found, tree = cv2.findContours(
-        (ink > 127).astype(np.uint8), cv2.RETR_TREE, cv2.CHAIN_APPROX_NONE
+    ink = np.pad(np.array(font.get_image()) > 127, 4).astype(np.uint8)
+    if kind in ("line", "loose"):
+        thing = _line_drawing(ink, loose=kind == "loose")
+    else:
+        outer, holes = _outlines(ink)
+        body = outer + holes if kind == "solid" else outer
+        thing = _Thing(body, holes if kind == "inset" else [], outer + holes)
+    everything = np.concatenate(thing.body + thing.accents)
+    low, high = everything.min(0), everything.max(0)
+
+    def centred(outlines: list[Points]) -> list[Points]:
+        return [(points - (low + high) / 2) * (2 / (high - low).max()) for points in outlines]
+
+    return _Thing(centred(thing.body), centred(thing.accents), centred(thing.lines))
+
+
+def _line_drawing(ink: np.ndarray, loose: bool) -> _Thing:
+    """Read a line drawing: its parts grow until they meet in the middle of the lines."""
+    _, nearest = cv2.distanceTransformWithLabels(
+        ink, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_CCOMP
     )
-    height, width = ink.shape
-    centre, half = np.array([width, height]) / 2, max(width, height) / 2
-    levels: list[list[Points]] = [[], []]  # outer boundaries of the body; everything inside
-    for contour, links in zip(found, tree[0], strict=True):
-        points = contour[:, 0]
-        if len(points) < 24:  # a speck
-            continue
-        outline = (_even(points.astype(float), spacing=6) - centre) / half
-        levels[0 if links[3] < 0 else 1].append(outline)
-    outer, inner = levels
-    if kind == "line":
-        return _Thing(outer, inner, inner, see_through=False)
-    return _Thing(outer, outer + inner, outer + inner, see_through=kind == "solid")
+    outside = nearest[0, 0]
+    body = (nearest != outside).astype(np.uint8)
+    parts = [
+        outline
+        for label in np.unique(nearest[body > 0])
+        for outline in _outlines((nearest == label).astype(np.uint8))[0]
+    ]
+    # Ink away from the middle of the lines is a detail: an eye, a mouth, a whisker.
+    bounds = cv2.Laplacian(nearest.astype(np.float32), -1) != 0
+    thick = 2 * np.median(cv2.distanceTransform(ink, cv2.DIST_L2, 5)[bounds & (ink > 0)])
+    near = cv2.dilate(bounds.astype(np.uint8), np.ones((3, 3)), iterations=int(thick / 2 + 2))
+    if not loose:
+        _, pieces = cv2.connectedComponents(ink)
+        ink = ink & np.isin(pieces, np.unique(pieces[(body > 0) & (ink > 0)]))
+    details, _ = _outlines((ink & (near == 0)).astype(np.uint8))
+    return _Thing(_outlines(body)[0], details, parts + details)
+
+
+def _outlines(mask: np.ndarray) -> tuple[list[Points], list[Points]]:
+    """Return the outlines of a mask's areas, and those of the holes in them, in pixels."""
+    found, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    sides: tuple[list[Points], list[Points]] = ([], [])
+    for i, contour in enumerate(found):
+        if len(contour) >= 24:  # anything shorter is a speck
+            sides[int(tree[0, i, 3] >= 0)].append(_even(contour[:, 0].astype(float), spacing=6))
+    return sides
 
 
 def _even(points: Points, spacing: float) -> Points:
@@ -255,10 +287,10 @@ class _PoseRange:
 
 
 _POSES = {
-    "photo": _PoseRange(scale=(0.5, 0.85), turn=25, stretch=0.2, shear=0.2, bend=0.05, margin=0.05),
-    "art": _PoseRange(scale=(0.6, 0.9), turn=25, stretch=0.2, shear=0.2, bend=0.07, margin=0.0),
-    "cartoon": _PoseRange(scale=(0.6, 0.9), turn=20, stretch=0.2, shear=0.15, bend=0.1, margin=0),
-    "sketch": _PoseRange(scale=(0.6, 0.95), turn=20, stretch=0.2, shear=0.2, bend=0.12, margin=0),
+    "photo": _PoseRange(scale=(0.5, 0.85), turn=25, stretch=0.2, shear=0.2, bend=0.03, margin=0.05),
+    "art": _PoseRange(scale=(0.6, 0.9), turn=25, stretch=0.2, shear=0.2, bend=0.04, margin=0.0),
+    "cartoon": _PoseRange(scale=(0.65, 0.9), turn=20, stretch=0.2, shear=0.15, bend=0.06, margin=0),
+    "sketch": _PoseRange(scale=(0.6, 0.95), turn=20, stretch=0.3, shear=0.2, bend=0.08, margin=0),
 }
 
 
@@ -277,8 +309,7 @@ def _pose(thing: _Thing, rng: Rng, pose: _PoseRange) -> _Thing:
     def place(points: Points) -> Points:
         return (points + np.sin(points @ waves.T + phases) @ pushes) @ linear.T
 
-    outer = [place(points) for points in thing.outer]
-    everything = np.concatenate(outer)
+    everything = np.concatenate([place(points) for points in thing.body + thing.accents])
     low, high = everything.min(0), everything.max(0)
     scale = rng.uniform(*pose.scale) * 2 / (high - low).max()
     room = np.maximum(0, 1 + pose.margin - (high - low) * scale / 2)
@@ -287,7 +318,7 @@ def _pose(thing: _Thing, rng: Rng, pose: _PoseRange) -> _Thing:
     def move(outlines: list[Points]) -> list[Points]:
         return [place(points) * scale + shift for points in outlines]
 
-    return _Thing(move(thing.outer), move(thing.main), move(thing.lines), thing.see_through)
+    return _Thing(move(thing.body), move(thing.accents), move(thing.lines))
 
 
 def _pixels(outlines: list[Points], size: int) -> list[np.ndarray]:
@@ -304,9 +335,9 @@ def _fill(outlines: list[Points], size: int) -> Picture:
 
 
 def _masks(thing: _Thing, size: int) -> tuple[Picture, Picture]:
-    """Return the masks of the body and of its main colour."""
-    main = _fill(thing.main, size)
-    return (main if thing.see_through else _fill(thing.outer, size)), main
+    """Return the masks of the whole thing and of its accents."""
+    accents = _fill(thing.accents, size)
+    return np.maximum(_fill(thing.body, size), accents), accents
 
 
 # --- helpers for painting -----------------------------------------------------------------------
@@ -378,7 +409,7 @@ def _photo(thing: _Thing, size: int, rng: Rng) -> Picture:
 
 def _lit(thing: _Thing, scene: Picture, size: int, rng: Rng) -> Picture:
     """Put a rounded, lit thing with its cast shadow into a scene."""
-    body, main = _masks(thing, size)
+    body, accents = _masks(thing, size)
     around = scene[body > 0.5].mean(0) if (body > 0.5).any() else scene.mean((0, 1))
     colour = _contrasting(rng, around, 0.22, saturation=(0.1, 0.9))
     accent = _contrasting(rng, colour, 0.2, saturation=(0.0, 0.8))
@@ -390,9 +421,11 @@ def _lit(thing: _Thing, scene: Picture, size: int, rng: Rng) -> Picture:
     shadow = _blur(cv2.warpAffine(body, move, (size, size)), reach * rng.uniform(0.2, 0.6))
     scene = scene * (1 - rng.uniform(0.3, 0.65) * shadow[..., None])
 
-    surface = _over(accent * np.ones_like(scene), colour, main)
+    surface = _over(colour * np.ones_like(scene), accent, accents)
     surface = surface * (1 + rng.uniform(0.02, 0.12) * _noise(rng, size, 0.06)[..., None])
-    inside = cv2.distanceTransform((body > 0.5).astype(np.uint8), cv2.DIST_L2, 3)
+    solid = (body > 0.5).astype(np.uint8)
+    cv2.polylines(solid, _pixels(thing.lines, size), True, 0, 1, cv2.LINE_8, 4)  # creases
+    inside = cv2.distanceTransform(solid, cv2.DIST_L2, 3)
     height = np.minimum(inside / (rng.uniform(0.05, 0.12) * size), 1)
     height = _blur(1 - (1 - height) ** 2, size * 0.012) * 0.09 * size
     slope_x, slope_y = cv2.Sobel(height, -1, 1, 0) / 8, cv2.Sobel(height, -1, 0, 1) / 8
@@ -575,11 +608,11 @@ def _wash(picture: Picture, size: int, rng: Rng) -> Picture:
 
 
 def _cartoon(thing: _Thing, size: int, rng: Rng) -> Picture:
-    body, main = _masks(thing, size)
+    body, accents = _masks(thing, size)
     picture = _flat_background(size, rng)
     colour = _colour(rng, (0.6, 1.0), (0.5, 1.0))
     accent = _contrasting(rng, colour, 0.25, saturation=(0.0, 1.0))
-    surface = _over(accent * np.ones_like(picture), colour, main)
+    surface = _over(colour * np.ones_like(picture), accent, accents)
     towards = rng.uniform(-0.08, 0.08), rng.uniform(0.04, 0.1)
     move = np.float32([[1, 0, -towards[0] * size], [0, 1, -towards[1] * size]])
     lit = cv2.warpAffine(body, move, (size, size))
@@ -587,8 +620,9 @@ def _cartoon(thing: _Thing, size: int, rng: Rng) -> Picture:
     picture = _over(picture, surface, body)
     thick = max(1, round(size * rng.uniform(0.02, 0.04)))
     ink = np.zeros((size, size), np.uint8)
-    lines = thing.lines if thing.see_through else thing.lines + thing.outer
-    cv2.polylines(ink, _pixels(lines, size), True, 255, thick, cv2.LINE_AA, 4)
+    cv2.polylines(ink, _pixels(thing.body, size), True, 255, thick, cv2.LINE_AA, 4)
+    thin = max(1, thick // 2)
+    cv2.polylines(ink, _pixels(thing.lines, size), True, 255, thin, cv2.LINE_AA, 4)
     return _over(picture, _colour(rng, (0.0, 0.15), (0.0, 0.5)), ink.astype(np.float32) / 255)
 
 
