@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from dalib_edu.data.images import ImageSet
+from dalib_edu.settings import UserError
 
 Augment = Callable[[Tensor, torch.Generator], Tensor]
 
@@ -32,17 +33,25 @@ def endless_batches(
         pictures as ``transform`` returns them, and their labels, int64 (B,).
 
     Raises:
-        ValueError: fewer pictures than one batch.
+        ValueError: a batch of less than one picture.
+        UserError: fewer pictures than one batch.
     """
-    if not 1 <= batch_size <= len(data):
-        raise ValueError(f"batch_size is {batch_size}, but there are {len(data)} pictures")
-    return _batches(data, batch_size, torch.Generator().manual_seed(seed), transform, device)
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}; a batch needs at least one picture")
+    if batch_size > len(data):
+        raise UserError(f"a batch of {batch_size} needs as many pictures; there are {len(data)}")
+    return _batches(data, batch_size, seed, transform, device)
 
 
-def _batches(data, batch_size, generator, transform, device):
+def _batches(data, batch_size, seed, transform, device):
+    # Two generators, so that the order does not depend on how much chance the transform uses.
+    generator = torch.Generator().manual_seed(seed)
+    augmentation = torch.Generator().manual_seed(
+        torch.randint(2**62, (), generator=generator).item()
+    )
     while True:
         order = torch.randperm(len(data), generator=generator)
         for rows in order.split(batch_size):
             if len(rows) == batch_size:
-                images = transform(data.images[rows], generator)
+                images = transform(data.images[rows], augmentation)
                 yield images.to(device), data.labels[rows].to(device)
