@@ -1,0 +1,61 @@
+"""Start kernels of this very interpreter, with an environment of their own."""
+
+import os
+import sys
+from pathlib import Path
+
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+
+
+class ThisInterpreter(KernelSpecManager):
+    """Every kernel name is the Python that runs now.
+
+    A kernelspec called ``python3`` may be installed for the user or the machine and point to a
+    Python without this package.
+    """
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        """Return the specification of an ipykernel of ``sys.executable``, whatever the name."""
+        return KernelSpec(
+            argv=[sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            display_name="Python 3 (ipykernel)",
+            language="python",
+        )
+
+
+class OwnKernelManager(AsyncKernelManager):
+    """A kernel manager whose kernels are of this interpreter."""
+
+    def __init__(self, **kwargs) -> None:
+        kwargs.setdefault("kernel_spec_manager", ThisInterpreter())
+        if os.name == "posix":
+            kwargs.setdefault("transport", "ipc")  # no port that others on the machine can reach
+        super().__init__(**kwargs)
+
+
+def kernel_environment(home: Path, scale: str, threads: int) -> dict[str, str]:
+    """Return the environment for a kernel: this one's, less what would change the results.
+
+    Args:
+        home: a private folder that exists, for IPython's and matplotlib's own files.
+        scale: ``DALIB_EDU_SCALE`` in the kernel.
+        threads: how many threads torch may use.
+    """
+    # PYTHONSTARTUP and a user's IPython profile can print, patch or import anything.
+    dropped = {"DALIB_EDU_DATA", "PYTHONSTARTUP", "PYTHONWARNINGS", "MPLBACKEND", "MPLSTYLE"}
+    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    return {
+        **kept,
+        "DALIB_EDU_SCALE": scale,
+        "DALIB_EDU_PROGRESS": "off",
+        "IPYTHONDIR": str(home / "ipython"),
+        "OMP_NUM_THREADS": str(threads),
+        "PYTHONHASHSEED": "0",
+        # Waiting threads that spin slow every other process on a small machine.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        # Debugger checks of frozen modules print to stderr, which graders count as a failure.
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        # Absolute paths of the package must not depend on where a notebook is run.
+        "PYTHONSAFEPATH": "1",
+    }
