@@ -1,0 +1,745 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Homework 2: From photographs to drawings
+#
+# **Paper:** Ganin et al., *Domain-Adversarial Training of Neural Networks*, JMLR 2016
+# ([arXiv 1505.07818](https://arxiv.org/abs/1505.07818)). **Your time:** 3 hours.
+# **Hardware:** a laptop with two cores; all cells together compute for two minutes.
+#
+# You have photographs with labels and drawings without. You want to classify the drawings.
+#
+# After this homework you will be able to
+#
+# - bring two domains closer with what you know about them (edges), and measure what is left;
+# - write the gradient reversal layer and the domain-adversarial losses, by hand;
+# - train the same objective in two ways, by reversal and by alternating steps, and show that they
+#   agree;
+# - choose a schedule for the weight $\lambda$ and read the curves of an adversarial training;
+# - go on from there with pseudo-labels and a slow teacher;
+# - predict without the two classical mistakes, and hand in a file of predictions.
+#
+# Fill in the cells that raise `NotImplementedError`. The cell below each one checks your function
+# at once. If you are stuck, run on: the cells that say "going on" lend you the course's version,
+# and you only lose the points of that exercise.
+
+# %%
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from dalib_edu import dann, evaluate, plot, self_training
+from dalib_edu.check import hw2 as check
+from dalib_edu.data import batches, drawings, transforms
+from dalib_edu.fit import fit
+from dalib_edu.settings import scale
+
+# %% [markdown]
+# ## 1. Two domains
+#
+# In the original homework the source is 5,000 photographs of 32 x 32 pixels in ten classes, and the
+# target is 100,000 hand drawings of 28 x 28 pixels without labels. This notebook draws its own
+# pictures in the same sizes, so there is nothing to download. (To run the same cells on the original
+# data set, start JupyterLab with `DALIB_EDU_SCALE=full` and `DALIB_EDU_DATA=` its folder.)
+#
+# The *target* drawings are for training, and nobody tells you what they show. Other drawings, the
+# *test* set, are what you classify at the end.
+
+# %%
+config, self_config = dann.PRESETS[scale()], self_training.PRESETS[scale()]
+world = drawings.load()
+classes = world.photos.classes
+print(f"source: {len(world.photos)} photographs {tuple(world.photos.images.shape[1:])}, labels")
+print(f"target: {len(world.drawings)} drawings {tuple(world.drawings.images.shape[1:])}, no labels")
+print(f"test:   {len(world.test)} other drawings")
+
+# %%
+plot.image_grid(world.photos.images[:20], classes * 2, title="source: photographs")
+
+# %%
+plot.image_grid(world.drawings.images[:20], title="target: drawings")
+
+# %% [markdown]
+# ## 2. What you know about drawings: edges
+#
+# People who draw a thing in a hurry draw its outline. So make the photographs look like outlines,
+# too: Canny's edge detector marks the pixels where the brightness changes abruptly. It has two
+# thresholds on the size of the change. Above the high one a pixel is an edge; below the low one it
+# is not; in between it is one only if it is connected to an edge.
+#
+# ### Exercise 1: `canny_view` (8 points, easy, 10 minutes)
+#
+# Write `canny_view(image, low, high)`. `image` is a colour picture, RGB, `uint8`, shape (H, W, 3).
+# Turn it to grey (`cv2.cvtColor`), find the edges of the grey picture (`cv2.Canny`), and return
+# them as a `uint8` array of shape (H, W): 255 on an edge, 0 elsewhere. The input stays as it is.
+#
+# <details><summary>Hint</summary>
+#
+# OpenCV likes the channel order BGR; our pictures are RGB. Which conversion code says "from RGB"?
+#
+# </details>
+
+
+# %% nbgrader={"grade": false, "grade_id": "canny_view", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def canny_view(image: np.ndarray, low: int, high: int) -> np.ndarray:
+    """Return the edges of an RGB picture (H, W, 3), white (255) on black: uint8 (H, W)."""
+    ### BEGIN SOLUTION
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return cv2.Canny(grey, low, high)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_canny_view", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
+check.canny_view(canny_view)
+### BEGIN HIDDEN TESTS
+check.canny_view(canny_view, seed=4104)
+### END HIDDEN TESTS
+
+# %%
+canny_view = check.canny_view.pick(canny_view)
+
+# %% [markdown]
+# Look at five photographs through three pairs of thresholds. The higher the thresholds, the fewer
+# lines: too low, and the clutter of the background is drawn as well; too high, and the thing itself
+# falls apart.
+
+# %%
+examples = world.photos.images[:5]
+pairs = [(50, 100), (150, 200), (250, 300)]
+rows = [transforms.to_grey(examples)]
+for low, high in pairs:
+    views = [canny_view(image.permute(1, 2, 0).numpy(), low, high) for image in examples]
+    rows.append(torch.from_numpy(np.stack(views)).unsqueeze(1))  # (5, H, W) -> (5, 1, H, W)
+titles = [name for name in ["grey", *map(str, pairs)] for _ in examples]
+plot.image_grid(torch.cat(rows), titles, columns=5, title="Canny at three pairs of thresholds")
+
+# %% [markdown]
+# One more thing that you know: Canny draws white on black, people draw dark on white paper.
+# `prepare_drawings` turns the drawings around, and enlarges them from 28 to 32 pixels. The first
+# sounds like a detail; Section 10 shows what happens without it.
+#
+# From here on, both domains are grey pictures of 32 x 32 pixels, white strokes on black. In
+# training, every picture is mirrored with probability 1/2 and turned by up to 15 degrees, anew each
+# time. In evaluation pictures stay as they are: random flips belong into training only.
+
+# %%
+source = drawings.prepare_photos(world.photos, config.canny)
+target = drawings.prepare_drawings(world.drawings)
+test = drawings.prepare_drawings(world.test)
+source_test = drawings.prepare_photos(world.photos_test, config.canny)
+both = torch.cat([source.images[:10], target.images[:10]])
+plot.image_grid(both, title="what the network sees: photographs above, drawings below")
+
+# %% [markdown]
+# ## 3. Without adaptation
+#
+# The network has a *feature extractor* $F$ (five blocks of convolution, BatchNorm, ReLU and pooling,
+# in the manner of VGG) and a *label classifier* $C$ on top. A *domain classifier* $D$, which you
+# need later, looks at the same features. First train $F$ and $C$ on the photographs' edges alone:
+# this is **source-only**, the baseline that an adaptation method has to beat.
+#
+# ### Exercise 2: `predict` (8 points, easy, 10 minutes)
+#
+# Make sure that you can measure before you train. Write `predict(model, images, batch_size)`:
+# `images` is float, (N, C, H, W); `model` maps a batch of them to logits (B, K). Return the predicted
+# classes, `int64`, (N,), in the order of the pictures.
+#
+# - Put the model into evaluation mode. In training mode BatchNorm normalises with the statistics
+#   of the very batch that it sees, and it keeps updating its running statistics, here with test
+#   pictures. Both mistakes are in code that circulates.
+# - Compute no gradients.
+# - Every N must work: 1, too, and an N that `batch_size` does not divide.
+#
+# <details><summary>Hint</summary>
+#
+# `model.eval()`, `torch.no_grad()`, `images.split(batch_size)`, `torch.cat`.
+#
+# </details>
+
+
+# %% nbgrader={"grade": false, "grade_id": "predict", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def predict(model: torch.nn.Module, images: torch.Tensor, batch_size: int = 256) -> torch.Tensor:
+    """Return the predicted classes, int64 (N,), of float pictures (N, C, H, W), in eval mode."""
+    ### BEGIN SOLUTION
+    model.eval()
+    with torch.no_grad():
+        return torch.cat([model(batch).argmax(dim=1) for batch in images.split(batch_size)])
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_predict", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
+check.predict(predict)
+### BEGIN HIDDEN TESTS
+check.predict(predict, seed=4105)
+### END HIDDEN TESTS
+
+# %%
+predict = check.predict.pick(predict)
+
+# %% [markdown]
+# Now the baseline. `fit` takes a step, an endless stream of batches and a number of steps, and draws a
+# progress bar. The step here is cross-entropy on the source and nothing else.
+#
+# The accuracies below are on test pictures, which no network trains on. In real life you would have
+# no labels for the drawings and could not compute the second number at all; it is here so that you can
+# see what the methods do. The *proxy A-distance* is 2 (1 - 2 * error) of a linear classifier that
+# tries to tell the two domains' features apart: 2 if it always can, 0 if it can only guess. It needs
+# no labels.
+
+# %%
+device = "cuda" if torch.cuda.is_available() else "cpu"
+x_source, x_target = (
+    transforms.to_float(data.images).to(device).contiguous(memory_format=torch.channels_last)
+    for data in (source_test, test)
+)
+
+
+def new_model(seed=0):
+    torch.manual_seed(seed)
+    model = dann.Dann(in_channels=1, classes=len(classes), width=config.width).to(device)
+    model = model.to(memory_format=torch.channels_last)  # the same numbers, faster on a CPU
+    return model, dann.Optimizers.adam(model, config.learning_rate)
+
+
+def batches_of(data, seed):
+    return batches.endless_batches(
+        data, config.batch_size, seed=seed, transform=transforms.flip_and_rotate, device=device
+    )
+
+
+def accuracy(model, images, labels):
+    return 100 * (predict(model, images).cpu() == labels).float().mean().item()
+
+
+def report(model):
+    features = [evaluate.features(model.feature_extractor, x) for x in (x_source, x_target)]
+    return {
+        "source %": accuracy(model, x_source, source_test.labels),
+        "target %": accuracy(model, x_target, test.labels),
+        "A-distance": f"{evaluate.proxy_a_distance(*features):.2f}",
+    }
+
+
+# %% tags=["nbval-ignore-output"]
+baseline, optimizers = new_model()
+
+
+def baseline_step(batch, p):
+    baseline.train()
+    return dann.source_only_step(baseline, optimizers, *batch)
+
+
+fit(baseline_step, batches_of(source, seed=0), config.steps, title="source-only")
+scores = {"source-only": report(baseline)}
+print(plot.table([{"method": name, **figures} for name, figures in scores.items()]))
+
+# %% [markdown]
+# The network reads the photographs' edges well and the drawings much worse: edges alone do not close
+# the gap. The A-distance says the same without a single label: the two domains lie far apart in the
+# features.
+#
+# ## 4. The idea: features that do not tell where they come from
+#
+# If no classifier can tell from the features whether a picture is a photograph or a drawing, then
+# what $C$ learned on the photographs' features has a chance to hold on the drawings'. So train a
+# domain classifier $D$ to tell the domains apart, and train $F$ to make that impossible. The paper
+# looks for the saddle point of
+#
+# $$E(F, C, D) = L_y(F, C) - \lambda\, L_d(F, D)$$
+#
+# $L_y$ is the cross-entropy of the labels on the source, $L_d$ the binary cross-entropy of the domains
+# on both. $F$ and $C$ make $E$ small, $D$ makes it large. Gradient descent on all three would need two
+# losses with different signs. The paper's trick is a layer between $F$ and $D$ that does nothing on
+# the way forward and turns the gradient around on the way back:
+#
+# $$R_\lambda(x) = x, \qquad \frac{dR_\lambda}{dx} = -\lambda I$$
+#
+# Then everybody can minimise $L_y + L_d$: $D$ gets its own gradient, $F$ gets that of $L_y$ minus
+# $\lambda$ times that of $L_d$.
+#
+# ### Exercise 3: `gradient_reversal` (12 points, medium, 20 minutes)
+#
+# Write `gradient_reversal(features, lambda_)`. The result equals `features`. In the backward pass, the
+# gradient that arrives is multiplied by `-lambda_` before it goes on to `features`. Any shape; any
+# `lambda_` of 0 or more, 0 included.
+#
+# <details><summary>Hint</summary>
+#
+# Subclass `torch.autograd.Function` with the static methods `forward(ctx, features, lambda_)` and
+# `backward(ctx, gradient)`. `backward` returns one value for each argument of `forward`; for a plain
+# number that is `None`. Keep `lambda_` in `ctx`. Call it with `.apply`.
+#
+# </details>
+
+
+# %% nbgrader={"grade": false, "grade_id": "gradient_reversal", "locked": false, "schema_version": 3, "solution": true, "task": false}
+### BEGIN SOLUTION
+class Reversal(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, features, lambda_):
+        ctx.lambda_ = lambda_
+        return features.view_as(features)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return -ctx.lambda_ * gradient, None
+
+
+### END SOLUTION
+def gradient_reversal(features: torch.Tensor, lambda_: float) -> torch.Tensor:
+    """Return features unchanged; multiply their gradient by -lambda_ on the way back."""
+    ### BEGIN SOLUTION
+    return Reversal.apply(features, lambda_)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_gradient_reversal", "locked": true, "points": 12, "schema_version": 3, "solution": false, "task": false}
+check.gradient_reversal(gradient_reversal)
+### BEGIN HIDDEN TESTS
+check.gradient_reversal(gradient_reversal, seed=4106)
+### END HIDDEN TESTS
+
+# %%
+gradient_reversal = check.gradient_reversal.pick(gradient_reversal)
+
+# %% [markdown]
+# ## 5. How much: the schedule of lambda
+#
+# At the beginning the features mean nothing yet, and there is no point in making them
+# indistinguishable. So $\lambda$ starts small and grows with $p$, the part of the training that is
+# done. Two schedules:
+#
+# $$\lambda_{\text{paper}}(p) = \frac{2}{1 + \exp(-10\,p)} - 1 \qquad\qquad
+# \lambda_{\text{log}}(p) = \log(1.02 + 1.7\,p)$$
+#
+# The first is the paper's; the second circulates with the drawings homework and is often taken for
+# it.
+#
+# ### Exercise 4: `lambda_at` (8 points, easy, 5 minutes)
+#
+# Write `lambda_at(p, kind)`: `p` is a number from 0 to 1, `kind` is `"paper"` or `"log"`. Return
+# $\lambda$. For any other `kind`, raise a `ValueError`.
+#
+# Expected: `lambda_at(0.25, "paper")` is 0.848284, `lambda_at(0.25, "log")` is 0.3681.
+
+
+# %% nbgrader={"grade": false, "grade_id": "lambda_at", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def lambda_at(p: float, kind: str) -> float:
+    """Return lambda after the part p (0 to 1) of the training, by the schedule of that kind."""
+    ### BEGIN SOLUTION
+    if kind == "paper":
+        return 2 / (1 + np.exp(-10 * p)) - 1
+    if kind == "log":
+        return np.log(1.02 + 1.7 * p)
+    raise ValueError(f"kind must be 'paper' or 'log', not {kind!r}")
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_lambda_at", "locked": true, "points": 8, "schema_version": 3, "solution": false, "task": false}
+check.lambda_at(lambda_at)
+### BEGIN HIDDEN TESTS
+check.lambda_at(lambda_at, seed=4107)
+### END HIDDEN TESTS
+
+# %%
+lambda_at = check.lambda_at.pick(lambda_at)
+
+# %%
+parts = np.linspace(0, 1, 21)
+plot.lines(
+    {kind: [(p, lambda_at(p, kind)) for p in parts] for kind in ("paper", "log")},
+    title="Two schedules",
+    xlabel="p, part of the training that is done",
+    ylabel="lambda",
+)
+
+# %% [markdown]
+# They agree at both ends and nowhere else. The paper's curve is near 1 after a third of the training;
+# the logarithm is still at a half.
+#
+# ## 6. The losses
+#
+# ### Exercise 5: `reversal_losses` (14 points, medium, 20 minutes)
+#
+# Write `reversal_losses(model, source, labels, target, lambda_)`. The three networks are
+# `model.feature_extractor`, `model.label_classifier` and `model.domain_classifier`; the last returns
+# one logit a picture, shape (N, 1). Return two scalars:
+#
+# - `class_loss`: the mean cross-entropy of the label classifier on the *source*;
+# - `domain_loss`: the mean binary cross-entropy of the domain classifier over *all* pictures of both
+#   domains (label 1 for source, 0 for target), on features that went through your
+#   `gradient_reversal` with `lambda_`.
+#
+# One `backward` of their plain sum must then give every network its own gradient. Send source and
+# target through the feature extractor in one batch (`torch.cat`), so that BatchNorm normalises both
+# alike. The two batches may differ in size.
+#
+# <details><summary>Hint</summary>
+#
+# `F.binary_cross_entropy_with_logits` takes logits and labels of the same shape. Which part of the
+# features may the label classifier see? Where does the reversal belong, before or after $D$?
+#
+# </details>
+
+
+# %% nbgrader={"grade": false, "grade_id": "reversal_losses", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def reversal_losses(model, source, labels, target, lambda_):
+    """Return the class loss and the domain loss, with a reversal layer between F and D."""
+    ### BEGIN SOLUTION
+    features = model.feature_extractor(torch.cat([source, target]))
+    class_logits = model.label_classifier(features[: len(source)])
+    domain_logits = model.domain_classifier(gradient_reversal(features, lambda_))
+    domains = torch.cat([torch.ones(len(source), 1), torch.zeros(len(target), 1)])
+    class_loss = F.cross_entropy(class_logits, labels)
+    domain_loss = F.binary_cross_entropy_with_logits(domain_logits, domains.to(features))
+    return class_loss, domain_loss
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_reversal_losses", "locked": true, "points": 14, "schema_version": 3, "solution": false, "task": false}
+check.reversal_losses(reversal_losses)
+### BEGIN HIDDEN TESTS
+check.reversal_losses(reversal_losses, seed=4108)
+### END HIDDEN TESTS
+
+# %%
+reversal_losses = check.reversal_losses.pick(reversal_losses)
+
+# %% [markdown]
+# ## 7. The same in two steps
+#
+# The original homework does without the reversal layer and trains as one trains a GAN. For every
+# batch:
+#
+# 1. $D$ makes a step that lowers $L_d$. The features are detached, so that $F$ learns nothing here.
+# 2. $F$ and $C$ make a step that lowers $L_y - \lambda L_d$, with the $D$ that has just moved.
+#
+# ### Exercise 6: `alternating_step` (14 points, hard, 30 minutes)
+#
+# Write `alternating_step(model, optimizers, source, labels, target, lambda_)`. `optimizers.domain` has
+# the parameters of $D$, `optimizers.features` those of $F$ and $C$. Do the two steps, each optimiser
+# once. No gradient of one step, or of the call before, may end up in another one. Return a dictionary
+# with the floats `class_loss`, and `domain_loss` as it was in step 1.
+#
+# <details><summary>Hint</summary>
+#
+# In step 2, `backward` also leaves a gradient in $D$. It must not be there when the next call
+# steps $D$: where do you call `zero_grad`?
+#
+# </details>
+
+
+# %% nbgrader={"grade": false, "grade_id": "alternating_step", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def alternating_step(model, optimizers, source, labels, target, lambda_):
+    """Update D on detached features, then F and C against the new D; return both losses."""
+    ### BEGIN SOLUTION
+    domains = torch.cat([torch.ones(len(source), 1), torch.zeros(len(target), 1)]).to(source)
+    features = model.feature_extractor(torch.cat([source, target]))
+
+    domain_logits = model.domain_classifier(features.detach())
+    domain_loss = F.binary_cross_entropy_with_logits(domain_logits, domains)
+    optimizers.domain.zero_grad()
+    domain_loss.backward()
+    optimizers.domain.step()
+
+    class_loss = F.cross_entropy(model.label_classifier(features[: len(source)]), labels)
+    domain_logits = model.domain_classifier(features)
+    confusion = F.binary_cross_entropy_with_logits(domain_logits, domains)
+    optimizers.features.zero_grad()
+    (class_loss - lambda_ * confusion).backward()
+    optimizers.features.step()
+    return {"class_loss": class_loss.item(), "domain_loss": domain_loss.item()}
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_alternating_step", "locked": true, "points": 14, "schema_version": 3, "solution": false, "task": false}
+check.alternating_step(alternating_step)
+### BEGIN HIDDEN TESTS
+check.alternating_step(alternating_step, seed=4109)
+### END HIDDEN TESTS
+
+# %%
+alternating_step = check.alternating_step.pick(alternating_step)
+
+# %% [markdown]
+# Are the two really the same? For one and the same $D$, compare the gradients that arrive in $F$ and
+# in $D$: once from your `reversal_losses`, once from $L_y - \lambda L_d$ without any reversal.
+
+# %%
+torch.manual_seed(0)
+probe = dann.Dann(in_channels=1, classes=len(classes), width=0.25).double()
+(xs, ys), (xt, _) = next(batches_of(source, seed=5)), next(batches_of(target, seed=6))
+xs, ys, xt = xs.cpu().double(), ys.cpu(), xt.cpu().double()
+f_parameters = list(probe.feature_extractor.parameters())
+d_parameters = list(probe.domain_classifier.parameters())
+lambda_ = 0.3
+
+class_loss, domain_loss = reversal_losses(probe, xs, ys, xt, lambda_)
+by_reversal = torch.autograd.grad(
+    class_loss + domain_loss, f_parameters + d_parameters, retain_graph=True
+)
+
+class_loss, domain_loss = reversal_losses(probe, xs, ys, xt, lambda_=-1)  # -(-1): no reversal
+by_sign = torch.autograd.grad(
+    class_loss - lambda_ * domain_loss, f_parameters + d_parameters, retain_graph=True
+)
+
+
+def relative_difference(a, b):
+    a, b = torch.cat([x.flatten() for x in a]), torch.cat([x.flatten() for x in b])
+    return ((a - b).norm() / b.norm()).item()
+
+
+n = len(f_parameters)
+print(
+    f"F: relative difference below 1e-6: {relative_difference(by_reversal[:n], by_sign[:n]) < 1e-6}"
+)
+scaled = [-g / lambda_ for g in by_sign[n:]]
+print(
+    f"D: reversal gives +1 times its own gradient: {relative_difference(by_reversal[n:], scaled) < 1e-6}"
+)
+
+# %% [markdown]
+# $F$ gets the same gradient either way. $D$ does not: the plain objective would give it $-\lambda$
+# times its own gradient, while the reversal layer sits *below* $D$ and leaves it alone. That is why
+# the reversal layer needs no second optimiser, and why a small $\lambda$ does not slow $D$ down.
+#
+# ## 8. Train
+#
+# Train with four choices of $\lambda$: 0.1 and 0.7 throughout, the logarithm, and the paper's
+# schedule. At the marked steps the network is saved and measured.
+
+# %%
+marks = [round(config.steps * part) for part in (0, 0.125, 0.25, 0.5, 0.75, 1)]
+choices = {
+    "lambda 0.1": lambda p: 0.1,
+    "lambda 0.7": lambda p: 0.7,
+    "log schedule": lambda p: lambda_at(p, "log"),
+    "paper schedule": lambda p: lambda_at(p, "paper"),
+}
+
+
+def train_dann(name, seed=0):
+    model, optimizers = new_model(seed)
+    curves = plot.LiveCurves(
+        {"loss": ["class_loss", "domain_loss"], "accuracy in %": ["source", "target"]},
+        title=name,
+        chance={"loss": np.log(2), "accuracy in %": 100 / len(classes)},
+    )
+    snapshots, latest = {}, {}
+
+    def step(batch, p):
+        (source_images, labels), (target_images, _) = batch
+        model.train()
+        latest.update(
+            alternating_step(
+                model, optimizers, source_images, labels, target_images, choices[name](p)
+            )
+        )
+        return latest
+
+    def on_mark(done):
+        snapshots[done] = {key: value.clone() for key, value in model.state_dict().items()}
+        curves.add(
+            done,
+            source=accuracy(model, x_source, source_test.labels),
+            target=accuracy(model, x_target, test.labels),
+            **latest,
+        )
+
+    pairs = zip(batches_of(source, 2 * seed), batches_of(target, 2 * seed + 1), strict=True)
+    history = fit(step, pairs, config.steps, marks=marks, on_mark=on_mark, title=name)
+    return model, history, snapshots, curves.points("target")
+
+
+# %% tags=["nbval-ignore-output"]
+runs = {name: train_dann(name) for name in choices}
+
+# %% tags=["nbval-ignore-output"]
+scores |= {name: report(model) for name, (model, *_) in runs.items()}
+print(plot.table([{"method": name, **figures} for name, figures in scores.items()]))
+
+# %% [markdown]
+# In this table and in the curves, look at the *last* step. Whoever picks the best step by its target
+# accuracy has used labels that nobody has.
+#
+# How the scores grow, step by step:
+
+# %% tags=["nbval-ignore-output"]
+steps_table = [
+    {"step": step, **{name: dict(target_curve)[step] for name, (*_, target_curve) in runs.items()}}
+    for step in marks
+]
+print("target accuracy in %")
+print(plot.table(steps_table))
+
+# %% [markdown]
+# What the features look like at three of the saved checkpoints, mapped to the plane with t-SNE. Above, by domain: do
+# circles and triangles mix? Below, the source by class: do the classes separate?
+
+# %% tags=["nbval-ignore-output"]
+_, _, snapshots, _ = runs["paper schedule"]
+model, _ = new_model()
+shown = torch.cat([x_source[:500], x_target[:500]])
+maps = []
+for step in (marks[0], marks[2], marks[-1]):
+    model.load_state_dict(snapshots[step])
+    maps.append(plot.tsne(evaluate.features(model.feature_extractor, shown)))
+plot.feature_maps(
+    maps,
+    source_test.labels[:500],
+    500,
+    classes,
+    titles=[f"step {step}" for step in (marks[0], marks[2], marks[-1])],
+)
+
+# %% [markdown]
+# ## 9. Second stage: learn from your own sure answers
+#
+# The adapted network is right about many drawings and knows of some that it is sure. Use that: a
+# *teacher*, a copy of the network, labels the drawings, and the *student* learns those labels of which
+# the teacher is sure, beside the labelled photographs. The teacher follows the student slowly: after
+# every epoch each of its weights becomes
+#
+# $$\theta_{\text{teacher}} \leftarrow \beta\, \theta_{\text{teacher}} + (1 - \beta)\, \theta_{\text{student}},
+# \qquad \beta = 0.9$$
+#
+# an *exponential moving average* (EMA). A teacher that moves slowly does not run after every whim of its
+# student. There is no domain classifier in this stage.
+#
+# ### Exercise 7: `ema_update` (10 points, medium, 20 minutes)
+#
+# Write `ema_update(teacher, student, beta)`, which changes the teacher in place and returns nothing.
+# A network consists of more than its parameters: BatchNorm's running means and variances are *buffers*,
+# and they belong to the average as well. Its `num_batches_tracked` is an integer that cannot be
+# averaged; copy it from the student. The student stays as it is, and no gradient flows.
+#
+# <details><summary>Hint</summary>
+#
+# `state_dict()` has parameters and buffers, and its tensors share memory with the module.
+# `tensor.is_floating_point()` tells the two kinds apart. In-place: `mul_`, `add_`, `copy_`.
+#
+# </details>
+
+
+# %% nbgrader={"grade": false, "grade_id": "ema_update", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def ema_update(teacher: torch.nn.Module, student: torch.nn.Module, beta: float) -> None:
+    """Move the teacher, in place, to beta teacher + (1 - beta) student, buffers included."""
+    ### BEGIN SOLUTION
+    with torch.no_grad():
+        news = student.state_dict()
+        for name, old in teacher.state_dict().items():
+            if old.is_floating_point():
+                old.mul_(beta).add_(news[name], alpha=1 - beta)
+            else:
+                old.copy_(news[name])
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_ema_update", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
+check.ema_update(ema_update)
+### BEGIN HIDDEN TESTS
+check.ema_update(ema_update, seed=4110)
+### END HIDDEN TESTS
+
+# %%
+ema_update = check.ema_update.pick(ema_update)
+
+# %% [markdown]
+# ### Exercise 8: `pseudo_label_loss` (10 points, medium, 20 minutes)
+#
+# Write `pseudo_label_loss(student_logits, teacher_logits, threshold)`, both logits of shape (N, K). The
+# teacher is *sure* of a row if its largest probability (softmax) is above `threshold`. Return
+#
+# - the mean cross-entropy of the student's logits against the teacher's most probable classes, over the
+#   sure rows alone, as a scalar tensor. If the teacher is sure of none, it is 0, and `backward()` works
+#   and gives the gradient 0;
+# - the share of sure rows, a number between 0 and 1.
+#
+# No gradient flows into the teacher's logits.
+#
+# <details><summary>Hint</summary>
+#
+# `F.cross_entropy(..., reduction="none")` gives one loss a row. What is the mean of no numbers? Where
+# would the `nan` go?
+#
+# </details>
+
+
+# %% nbgrader={"grade": false, "grade_id": "pseudo_label_loss", "locked": false, "schema_version": 3, "solution": true, "task": false}
+def pseudo_label_loss(student_logits, teacher_logits, threshold):
+    """Return the mean loss against the teacher's sure labels, and the share of sure rows."""
+    ### BEGIN SOLUTION
+    confidence, pseudo_labels = teacher_logits.detach().softmax(dim=1).max(dim=1)
+    sure = confidence > threshold
+    losses = F.cross_entropy(student_logits, pseudo_labels, reduction="none")
+    loss = (losses * sure).sum() / sure.sum().clamp(min=1)
+    return loss, sure.float().mean().item()
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_pseudo_label_loss", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
+check.pseudo_label_loss(pseudo_label_loss)
+### BEGIN HIDDEN TESTS
+check.pseudo_label_loss(pseudo_label_loss, seed=4111)
+### END HIDDEN TESTS
+
+# %%
+pseudo_label_loss = check.pseudo_label_loss.pick(pseudo_label_loss)
+
+# %% [markdown]
+# Go on from the network of the paper's schedule. An epoch is one pass over the source.
+
+# %% tags=["nbval-ignore-output"]
+student, _ = new_model()
+student.load_state_dict(runs["paper schedule"][0].state_dict())
+teacher = self_training.make_teacher(student)
+optimizer = torch.optim.Adam(student.parameters(), self_config.learning_rate)
+steps_an_epoch = max(1, len(source) // config.batch_size)
+epochs = self_config.steps // steps_an_epoch
+curves = plot.LiveCurves(
+    {"used rate": ["used_rate"], "accuracy in %": ["source", "target"]}, title="second stage"
+)
+
+
+def second_stage_step(batch, p):
+    (source_images, labels), (target_images, _) = batch
+    student.train()
+    with torch.no_grad():
+        teacher_logits = teacher(target_images)
+    logits = student(torch.cat([source_images, target_images]))
+    class_loss = F.cross_entropy(logits[: len(labels)], labels)
+    target_loss, used_rate = pseudo_label_loss(
+        logits[len(labels) :], teacher_logits, self_config.threshold
+    )
+    optimizer.zero_grad()
+    (class_loss + target_loss).backward()
+    optimizer.step()
+    return {"class_loss": class_loss.item(), "used_rate": float(used_rate)}
+
+
+pairs = zip(batches_of(source, seed=10), batches_of(target, seed=11), strict=True)
+for epoch in range(epochs):
+    history = fit(second_stage_step, pairs, steps_an_epoch, title=f"epoch {epoch + 1}")
+    ema_update(teacher, student, self_config.beta)
+    curves.add(
+        epoch + 1,
+        used_rate=np.mean(history["used_rate"]),
+        source=accuracy(student, x_source, source_test.labels),
+        target=accuracy(student, x_target, test.labels),
+    )
+
+# %% tags=["nbval-ignore-output"]
+scores["+ second stage"] = report(student)
+print(plot.table([{"method": name, **figures} for name, figures in scores.items()]))

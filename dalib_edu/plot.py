@@ -1,0 +1,219 @@
+"""Pictures of data and results, in colours that colour-blind readers can tell apart."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+# Okabe and Ito's palette; source and target keep their colours throughout the course.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+SOURCE_COLOUR, TARGET_COLOUR = COLOURS[:2]
+_MARKERS = "osD^vP"
+
+
+def image_grid(
+    images: Tensor, titles: Sequence[str] = (), *, columns: int = 10, title: str = ""
+) -> Figure:
+    """Show pictures row by row.
+
+    Args:
+        images: uint8 (0 to 255) or float (0 to 1), (N, 1 or 3, H, W).
+        titles: one above each picture, or none.
+        columns: pictures a row.
+        title: above all.
+    """
+    columns = min(columns, len(images))
+    rows = -(-len(images) // columns)
+    figure, axes = plt.subplots(
+        rows,
+        columns,
+        figsize=(columns * 0.95, rows * (1.15 if titles else 0.95) + 0.4),
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis in axes.flat:
+        axis.axis("off")
+    for i, (axis, picture) in enumerate(zip(axes.flat, images, strict=False)):
+        _show(axis, picture, titles[i] if i < len(titles) else "")
+    if title:
+        figure.suptitle(title, fontsize=11)
+    return _done(figure)
+
+
+def _show(axis: Axes, picture: Tensor, title: str) -> None:
+    pixels = picture.permute(1, 2, 0).squeeze(-1).cpu().numpy()  # (C, H, W) -> (H, W[, 3])
+    top = 255 if picture.dtype == torch.uint8 else 1
+    axis.imshow(pixels, cmap="gray", vmin=0, vmax=top, interpolation="nearest")
+    axis.set_title(title, fontsize=8)
+
+
+class LiveCurves:
+    """Curves that grow in the notebook while a network trains.
+
+    Args:
+        panels: for each panel its y label and the names of the figures in it, for example
+            ``{"loss": ["class_loss", "domain_loss"], "accuracy": ["source", "target"]}``.
+        title: above all.
+        chance: dotted levels that mean "no better than guessing", by y label.
+    """
+
+    def __init__(
+        self,
+        panels: Mapping[str, Sequence[str]],
+        *,
+        title: str = "",
+        chance: Mapping[str, float] | None = None,
+    ) -> None:
+        self._panels, self._title, self._chance = panels, title, dict(chance or {})
+        self._points: dict[str, list[tuple[float, float]]] = {}
+        self._handle = None
+
+    def add(self, step: int, **figures: float) -> None:
+        """Add one point to each named curve and redraw."""
+        for name, value in figures.items():
+            self._points.setdefault(name, []).append((step, value))
+        self._redraw()
+
+    def _redraw(self) -> None:
+        from IPython.display import display
+
+        figure = self.figure()
+        if self._handle is None:
+            self._handle = display(figure, display_id=True)
+        else:
+            self._handle.update(figure)
+        plt.close(figure)
+
+    def figure(self) -> Figure:
+        """Return the picture as it stands."""
+        figure, axes = plt.subplots(
+            1,
+            len(self._panels),
+            figsize=(4.6 * len(self._panels), 3),
+            squeeze=False,
+            layout="constrained",
+        )
+        for axis, (label, names) in zip(axes.flat, self._panels.items(), strict=True):
+            _curves(axis, {name: self._points.get(name, []) for name in names})
+            if label in self._chance:
+                axis.axhline(self._chance[label], color="#666666", ls=":", label="chance")
+            axis.set(xlabel="step", ylabel=label)
+            axis.legend(fontsize=8)
+        figure.suptitle(self._title, fontsize=11)
+        return figure
+
+
+def _curves(axis: Axes, curves: Mapping[str, Sequence[tuple[float, float]]]) -> None:
+    for i, (name, points) in enumerate(curves.items()):
+        steps, values = zip(*points, strict=True) if points else ((), ())
+        axis.plot(
+            steps,
+            values,
+            color=COLOURS[i % len(COLOURS)],
+            marker=_MARKERS[i % len(_MARKERS)],
+            markersize=3,
+            label=name.replace("_", " "),
+        )
+    axis.grid(alpha=0.3)
+
+
+def lines(
+    curves: Mapping[str, Sequence[tuple[float, float]]], *, title: str, xlabel: str, ylabel: str
+) -> Figure:
+    """Plot named curves, each a sequence of (x, y)."""
+    figure, axis = plt.subplots(figsize=(6, 3.2), layout="constrained")
+    _curves(axis, curves)
+    axis.set(title=title, xlabel=xlabel, ylabel=ylabel)
+    axis.legend(fontsize=8)
+    return _done(figure)
+
+
+def smooth(values: Sequence[float], window: int = 10) -> list[tuple[int, float]]:
+    """Return (step, mean of the last ``window`` values) for every step that has as many."""
+    means = np.convolve(values, np.full(window, 1 / window), mode="valid")
+    return [(i + window - 1, float(mean)) for i, mean in enumerate(means)]
+
+
+def tsne(features: Tensor, *, seed: int = 0) -> np.ndarray:
+    """Map features (N, D) to the plane (N, 2): PCA to 50 dimensions, then t-SNE (scikit-learn)."""
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+
+    points = features.cpu().numpy()
+    components = min(50, *points.shape)
+    points = PCA(components, random_state=seed).fit_transform(points)
+    perplexity = min(30, (len(points) - 1) / 3)
+    mapper = TSNE(init="pca", perplexity=perplexity, max_iter=500, random_state=seed)
+    return mapper.fit_transform(points)
+
+
+def feature_maps(
+    maps: Sequence[np.ndarray],
+    labels: Tensor,
+    n_source: int,
+    classes: Sequence[str],
+    *,
+    titles: Sequence[str],
+) -> Figure:
+    """Show maps of features, coloured by domain above and by class (source alone) below.
+
+    Args:
+        maps: each (N, 2), the first ``n_source`` rows from the source.
+        labels: the source's classes, int64 (n_source,).
+        classes: names, written where their pictures lie.
+        titles: one a map.
+    """
+    figure, axes = plt.subplots(
+        2, len(maps), figsize=(3.6 * len(maps), 7), squeeze=False, layout="constrained"
+    )
+    for column, (points, title) in enumerate(zip(maps, titles, strict=True)):
+        _by_domain(axes[0, column], points, n_source)
+        _by_class(axes[1, column], points[:n_source], labels.numpy(), classes)
+        axes[0, column].set_title(f"{title}: by domain", fontsize=10)
+        axes[1, column].set_title(f"{title}: source by class", fontsize=10)
+    axes[0, 0].legend(fontsize=8, markerscale=2)
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
+    return _done(figure)
+
+
+def _by_domain(axis: Axes, points: np.ndarray, n_source: int) -> None:
+    for rows, colour, marker, name in (
+        (points[:n_source], SOURCE_COLOUR, "o", "source"),
+        (points[n_source:], TARGET_COLOUR, "^", "target"),
+    ):
+        axis.scatter(*rows.T, s=7, c=colour, marker=marker, alpha=0.6, lw=0, label=name)
+
+
+def _by_class(axis: Axes, points: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> None:
+    for k, name in enumerate(classes):
+        rows = points[labels == k]
+        colour, marker = COLOURS[k % len(COLOURS)], _MARKERS[k % len(_MARKERS)]
+        axis.scatter(*rows.T, s=8, c=colour, marker=marker, alpha=0.6, lw=0)
+        if len(rows):
+            axis.text(*np.median(rows, axis=0), name, fontsize=8, ha="center", weight="bold")
+
+
+def table(rows: Sequence[Mapping[str, object]]) -> str:
+    """Return rows with the same keys as a Markdown table; floats with one decimal."""
+    names = list(rows[0])
+    cells = [[_cell(row[name]) for name in names] for row in rows]
+    widths = [max(len(text) for text in column) for column in zip(names, *cells, strict=True)]
+    body = [" | ".join(t.ljust(w) for t, w in zip(row, widths, strict=True)) for row in cells]
+    head = " | ".join(n.ljust(w) for n, w in zip(names, widths, strict=True))
+    rule = " | ".join("-" * width for width in widths)
+    return "\n".join(f"| {line} |" for line in (head, rule, *body))
+
+
+def _cell(value: object) -> str:
+    return f"{value:.1f}" if isinstance(value, float) else str(value)
+
+
+def _done(figure: Figure) -> Figure:
+    # A closed figure is shown once, as the cell's result, and not a second time by the backend.
+    plt.close(figure)
+    return figure
