@@ -287,10 +287,10 @@ class _PoseRange:
 
 
 _POSES = {
-    "photo": _PoseRange(scale=(0.5, 0.85), turn=25, stretch=0.2, shear=0.2, bend=0.03, margin=0.05),
+    "photo": _PoseRange(scale=(0.55, 0.9), turn=25, stretch=0.2, shear=0.2, bend=0.03, margin=0.03),
     "art": _PoseRange(scale=(0.6, 0.9), turn=25, stretch=0.2, shear=0.2, bend=0.04, margin=0.0),
     "cartoon": _PoseRange(scale=(0.65, 0.9), turn=20, stretch=0.2, shear=0.15, bend=0.06, margin=0),
-    "sketch": _PoseRange(scale=(0.6, 0.95), turn=20, stretch=0.3, shear=0.2, bend=0.08, margin=0),
+    "sketch": _PoseRange(scale=(0.6, 0.95), turn=20, stretch=0.25, shear=0.15, bend=0.05, margin=0),
 }
 
 
@@ -397,7 +397,7 @@ def _grid(size: int) -> tuple[Picture, Picture]:
 
 def _photo(thing: _Thing, size: int, rng: Rng) -> Picture:
     scene = _BACKGROUNDS[rng.integers(len(_BACKGROUNDS))](size, rng)
-    scene = _blur(scene, size * rng.uniform(0.002, 0.03))  # depth of field
+    scene = _blur(scene, size * rng.uniform(0.008, 0.035))  # depth of field
     picture = _lit(thing, scene, size, rng)
     if rng.random() < 0.35:
         picture = _occlude(picture, size, rng)
@@ -407,11 +407,14 @@ def _photo(thing: _Thing, size: int, rng: Rng) -> Picture:
     return _blur(picture, size * rng.uniform(0.0, 0.012)) ** rng.uniform(0.8, 1.25)
 
 
-def _lit(thing: _Thing, scene: Picture, size: int, rng: Rng) -> Picture:
-    """Put a rounded, lit thing with its cast shadow into a scene."""
+def _lit(thing: _Thing, scene: Picture, size: int, rng: Rng, contrast: float = 0.25) -> Picture:
+    """Put a rounded, lit thing with its cast shadow into a scene.
+
+    ``contrast`` is the least difference in luminance, 0 to 1, between thing and surroundings.
+    """
     body, accents = _masks(thing, size)
     around = scene[body > 0.5].mean(0) if (body > 0.5).any() else scene.mean((0, 1))
-    colour = _contrasting(rng, around, 0.22, saturation=(0.1, 0.9))
+    colour = _contrasting(rng, around, contrast, saturation=(0.1, 0.9))
     accent = _contrasting(rng, colour, 0.2, saturation=(0.0, 0.8))
     light = rng.uniform(0.15 * np.pi, 0.85 * np.pi)  # from above, left to right
     towards = np.array([np.cos(light), -np.sin(light)], np.float32)
@@ -557,51 +560,63 @@ def _sensor(picture: Picture, rng: Rng) -> Picture:
 
 
 def _art(thing: _Thing, size: int, rng: Rng) -> Picture:
-    scene = _BACKGROUNDS[rng.integers(len(_BACKGROUNDS))](size, rng)
-    picture = _lit(thing, _blur(scene, size * 0.02), size, rng).clip(0, 1)
-    x, y = _grid(size)
+    scene = _blur(_BACKGROUNDS[rng.integers(len(_BACKGROUNDS))](size, rng), size * 0.02)
+    picture = _lit(thing, scene, size, rng, contrast=0.35).clip(0, 1)
+    body, _ = _masks(thing, size)
     manner = rng.integers(3)
     if manner == 0:
-        picture = _strokes(picture, size, rng, length=rng.uniform(0.06, 0.14), width=0.035)
+        picture = _strokes(picture, body, size, rng, length=rng.uniform(0.07, 0.12), width=0.04)
     elif manner == 1:
-        picture = _strokes(picture, size, rng, length=0.0, width=rng.uniform(0.03, 0.05))
+        picture = _strokes(picture, body, size, rng, length=0.0, width=rng.uniform(0.035, 0.045))
     else:
-        picture = _wash(picture, size, rng)
+        picture = _wash(picture, thing, size, rng)
+    x, y = _grid(size)
     weave = np.sin(x * size * 1.1) * np.sin(y * size * 1.1)
-    return picture * (1 + rng.uniform(0.02, 0.07) * weave)[..., None]
+    return picture * (1 + rng.uniform(0.0, 0.03) * weave)[..., None]
 
 
-def _strokes(picture: Picture, size: int, rng: Rng, length: float, width: float) -> Picture:
-    """Paint a picture again in brush strokes along its edges; length 0 makes dots."""
-    soft = _blur(picture, size * 0.012)
-    grey = _blur(soft.mean(2), size * 0.03)
+def _strokes(
+    picture: Picture, body: Picture, size: int, rng: Rng, length: float, width: float
+) -> Picture:
+    """Paint a picture again in brush strokes along its edges; length 0 makes dots.
+
+    Broad strokes first, then finer ones, the finest only on the thing itself.
+    """
+    soft = _blur(picture, size * 0.008)
+    grey = _blur(soft.mean(2), size * 0.025)
     across = np.arctan2(cv2.Sobel(grey, -1, 0, 1), cv2.Sobel(grey, -1, 1, 0)) + np.pi / 2
-    painted = _blur(picture, size * 0.05)
-    for layer, thin in ((0, 1.0), (1, 0.55)):
-        count = int(450 * (1 + layer))
+    painted = _blur(picture, size * 0.04)
+    on_thing = np.argwhere(cv2.dilate(body, np.ones((5, 5))) > 0.5)[:, ::-1]  # (n, 2): x, y
+    for fine, count, colour_noise in ((1.0, 350, 0.06), (0.6, 500, 0.04), (0.35, 600, 0.03)):
         at = rng.integers(0, size, (count, 2))
-        angle = across[at[:, 1], at[:, 0]] + rng.normal(0, 0.3, count)
-        reach = np.stack([np.cos(angle), np.sin(angle)], 1) * length * size * thin / 2
-        colours = soft[at[:, 1], at[:, 0]] + rng.normal(0, 0.05, (count, 3))
-        ends = np.stack([at - reach, at + reach], 1)
-        ends = np.round(ends * 16).astype(np.int32).tolist()
-        thick = max(1, round(width * thin * size))
+        if fine < 0.5 and len(on_thing):
+            at = on_thing[rng.integers(len(on_thing), size=count)]
+        angle = across[at[:, 1], at[:, 0]] + rng.normal(0, 0.25, count)
+        reach = np.stack([np.cos(angle), np.sin(angle)], 1) * length * size * fine / 2
+        colours = soft[at[:, 1], at[:, 0]] + rng.normal(0, colour_noise, (count, 1))
+        ends = np.round(np.stack([at - reach, at + reach], 1) * 16).astype(np.int32).tolist()
+        thick = max(1, round(width * fine * size))
         for (start, end), colour in zip(ends, colours.tolist(), strict=True):
             cv2.line(painted, start, end, colour, thick, cv2.LINE_AA, 4)
     return painted
 
 
-def _wash(picture: Picture, size: int, rng: Rng) -> Picture:
-    """Watercolour: few tones with uneven borders, pigment gathered at them, paper showing."""
+def _wash(picture: Picture, thing: _Thing, size: int, rng: Rng) -> Picture:
+    """Ink and watercolour: few tones with uneven borders and darker rims, lines, paper showing."""
     soft = cv2.medianBlur((picture * 255).astype(np.uint8), 5).astype(np.float32) / 255
     tones = rng.integers(4, 7)
-    wobble = 0.35 * _noise(rng, size, 0.05)[..., None]
+    wobble = 0.15 * _noise(rng, size, 0.08)[..., None]
     flat = np.round(soft * tones + wobble) / tones
-    border = np.abs(cv2.Laplacian(_blur(flat, 0.8), -1)).mean(2)
-    flat = _blur(flat, size * 0.006) * (1 - np.minimum(1.5 * border, 0.35))[..., None]
+    rim = np.abs(cv2.Laplacian(_blur(flat, 0.8), -1)).mean(2)
+    flat = _blur(flat, size * 0.006) * (1 - np.minimum(1.2 * rim, 0.3))[..., None]
     paper = np.array([0.97, 0.95, 0.9], np.float32)
-    strength = np.clip(0.8 + 0.12 * _noise(rng, size, 0.15), 0, 1)
-    return _over(paper * np.ones_like(flat), flat, strength)
+    strength = np.clip(0.85 + 0.1 * _noise(rng, size, 0.15), 0, 1)
+    painted = _over(paper * np.ones_like(flat), flat, strength)
+    ink = np.zeros((size, size), np.uint8)
+    for line in thing.lines:
+        for stroke in _hand(line, rng, shake=0.006):
+            _pencil(ink, stroke, size * 0.016, rng)
+    return _over(painted, _colour(rng, (0.05, 0.3), (0.2, 0.8)), ink.astype(np.float32) / 320)
 
 
 # --- cartoon ------------------------------------------------------------------------------------
@@ -618,7 +633,7 @@ def _cartoon(thing: _Thing, size: int, rng: Rng) -> Picture:
     lit = cv2.warpAffine(body, move, (size, size))
     surface = surface * (0.7 + 0.3 * lit)[..., None]  # one step of shade, with a hard edge
     picture = _over(picture, surface, body)
-    thick = max(1, round(size * rng.uniform(0.02, 0.04)))
+    thick = max(1, round(size * rng.uniform(0.017, 0.033)))
     ink = np.zeros((size, size), np.uint8)
     cv2.polylines(ink, _pixels(thing.body, size), True, 255, thick, cv2.LINE_AA, 4)
     thin = max(1, thick // 2)
@@ -657,13 +672,15 @@ def _flat_background(size: int, rng: Rng) -> Picture:
 def _sketch(thing: _Thing, size: int, rng: Rng) -> Picture:
     fine = size * 2  # twice as fine, so that a stroke's width can vary by half pixels
     page = np.zeros((fine, fine), np.uint8)
-    width = fine * rng.uniform(0.012, 0.028)
+    width = fine * np.exp(rng.uniform(np.log(0.012), np.log(0.035)))  # pencil to felt pen
     shake = rng.uniform(0.004, 0.02)
     for outline in thing.lines:
         if len(outline) < 14 and rng.random() < 0.3:  # a hand leaves small parts out
             continue
         for stroke in _hand(outline, rng, shake):
             _pencil(page, stroke, width * rng.uniform(0.8, 1.2), rng)
+    if rng.random() < 0.3:
+        _hatch(page, thing, width * 0.7, shake, rng)
     ink = cv2.resize(page, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     paper = 1 - 0.015 * np.abs(_noise(rng, size, 0.01))
     tone = rng.uniform(0.05, 0.3)
@@ -704,6 +721,24 @@ def _pencil(page: np.ndarray, stroke: Points, width: float, rng: Rng) -> None:
     points = _pixels([stroke], len(page))[0].tolist()
     for start, end, thick in zip(points[:-1], points[1:], widths[:-1], strict=True):
         cv2.line(page, start, end, 255, thick, cv2.LINE_AA, 4)
+
+
+def _hatch(page: np.ndarray, thing: _Thing, width: float, shake: float, rng: Rng) -> None:
+    """Shade one side of a thing with a few parallel strokes."""
+    everything = np.concatenate(thing.body)
+    low, high = everything.min(0), everything.max(0)
+    angle = rng.uniform(0.15, 0.35) * np.pi * rng.choice([-1, 1])
+    along = np.array([np.cos(angle), np.sin(angle)])
+    across = np.array([-along[1], along[0]])
+    side = rng.choice([-1, 1])
+    shading = np.zeros_like(page)
+    for step in np.arange(0.05, rng.uniform(0.3, 0.7), rng.uniform(0.08, 0.12)):
+        middle = (low + high) / 2 + across * side * step * (high - low).max() / 2
+        reach = np.linspace(-1, 1, 12)[:, None] * (high - low).max() / 2
+        _pencil(shading, _wobble(middle + along * reach, rng, shake), width, rng)
+    np.maximum(
+        page, np.minimum(shading, (_fill(thing.body, len(page)) * 255)).astype(np.uint8), page
+    )
 
 
 _RENDERERS: dict[str, Callable[[_Thing, int, Rng], Picture]] = {
