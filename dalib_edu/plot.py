@@ -69,7 +69,7 @@ class LiveCurves:
         chance: Mapping[str, float] | None = None,
     ) -> None:
         self._panels, self._title, self._chance = panels, title, dict(chance or {})
-        self._points: dict[str, list[tuple[float, float]]] = {}
+        self._points: dict[str, list[tuple[int, float]]] = {}
         self._handle = None
 
     def add(self, step: int, **figures: float) -> None:
@@ -77,6 +77,10 @@ class LiveCurves:
         for name, value in figures.items():
             self._points.setdefault(name, []).append((step, value))
         self._redraw()
+
+    def points(self, name: str) -> list[tuple[int, float]]:
+        """Return the (step, value) pairs of one curve so far."""
+        return list(self._points.get(name, []))
 
     def _redraw(self) -> None:
         from IPython.display import display

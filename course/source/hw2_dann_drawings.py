@@ -39,11 +39,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from dalib_edu import dann, evaluate, plot, self_training
+from dalib_edu import dann, evaluate, plot, self_training, settings, submit
 from dalib_edu.check import hw2 as check
 from dalib_edu.data import batches, drawings, transforms
 from dalib_edu.fit import fit
-from dalib_edu.settings import scale
 
 # %% [markdown]
 # ## 1. Two domains
@@ -57,7 +56,7 @@ from dalib_edu.settings import scale
 # *test* set, are what you classify at the end.
 
 # %%
-config, self_config = dann.PRESETS[scale()], self_training.PRESETS[scale()]
+config, self_config = dann.PRESETS[settings.scale()], self_training.PRESETS[settings.scale()]
 world = drawings.load()
 classes = world.photos.classes
 print(f"source: {len(world.photos)} photographs {tuple(world.photos.images.shape[1:])}, labels")
@@ -743,3 +742,134 @@ for epoch in range(epochs):
 # %% tags=["nbval-ignore-output"]
 scores["+ second stage"] = report(student)
 print(plot.table([{"method": name, **figures} for name, figures in scores.items()]))
+
+# %% [markdown]
+# ## 10. What goes wrong
+#
+# Three mistakes that cost nothing to make and are easy to overlook, each with its price, on the network
+# that you have just trained:
+#
+# - the drawings keep their polarity, dark on white;
+# - the predictions are made in training mode, and the pictures come sorted by class, so that each batch
+#   is normalised with the statistics of one class;
+# - the test pictures go through the training transform.
+
+# %% tags=["nbval-ignore-output"]
+plain = transforms.resize(transforms.to_grey(world.test.images), test.images.shape[-1])
+augmented = transforms.flip_and_rotate(test.images, torch.Generator().manual_seed(0))
+order = test.labels.argsort(stable=True)
+careless, _ = new_model()
+careless.load_state_dict(student.state_dict())  # new networks are in training mode
+with torch.no_grad():
+    per_class = [careless(x).argmax(1) for x in x_target[order].split(len(order) // len(classes))]
+in_train_mode = torch.cat(per_class).cpu() == test.labels[order][: sum(map(len, per_class))]
+
+mistakes = {
+    "none": accuracy(student, x_target, test.labels),
+    "drawings dark on white": accuracy(student, transforms.to_float(plain).to(device), test.labels),
+    "training mode, sorted by class": 100 * in_train_mode.float().mean().item(),
+    "test pictures mirrored and turned": accuracy(student, augmented.to(device), test.labels),
+}
+print(plot.table([{"mistake": name, "target %": value} for name, value in mistakes.items()]))
+
+# %% [markdown]
+# ## 11. Hand in predictions
+#
+# ### Exercise 9: `submission.csv` (4 points, easy, 5 minutes)
+#
+# Predict the test drawings, `x_target`, with your best network, and write the predictions with
+# `submit.write_submission(submission_file, labels)`: a CSV file with the columns `id` (the position of
+# the picture, from 0) and `label`. The file must reach BAR% on the test drawings. You can score it on
+# the command line, too: `dalib-edu score hw2 submission.csv`. Hand it in together with this notebook.
+
+# %%
+# The grader trains for a few steps only. It grades the file that you hand in, not the one it makes.
+submission_file = "submission_rerun.csv" if settings.scale() == "grading" else "submission.csv"
+
+
+# %% nbgrader={"grade": false, "grade_id": "submission", "locked": false, "schema_version": 3, "solution": true, "task": false}
+### BEGIN SOLUTION
+submit.write_submission(submission_file, predict(student, x_target))
+### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "test_submission", "locked": true, "points": 4, "schema_version": 3, "solution": false, "task": false}
+check.submission("submission.csv")
+
+# %% [markdown]
+# ## 12. Questions
+#
+# Answer in a few sentences each; a person reads them.
+#
+# **Question 1 (4 points).** The domain loss of an adversarial training stays near $\ln 2 \approx 0.69$.
+# Name two quite different reasons for that, and an experiment that tells them apart without target labels.
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "question_domain_loss", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
+# ### BEGIN SOLUTION
+# **Model answer.** $\ln 2$ is the loss of a domain classifier that answers 1/2 to everything. Either the
+# features of the two domains can no longer be told apart (what we want), or $D$ is too weak or not trained
+# (too small, too low a rate, a broken optimiser, dead units) and misses a difference that is there. To tell:
+# freeze $F$ and train a fresh, strong classifier on its features until it converges, and look at its error
+# on held-out pictures, as the proxy A-distance does. Error near 1/2: aligned. Error well below: $D$ was
+# the problem. Aligned features need not be useful ones: a collapsed $F$ passes as well, so look at the class
+# loss, too.
+#
+# **Rubric.** 1 point for each of the two reasons; 2 for an experiment with frozen features and a new
+# classifier (1 if it only trains $D$ longer while $F$ moves on).
+# ### END SOLUTION
+
+# %% [markdown]
+# **Question 2 (4 points).** Look at your table of schedules and the curves. What speaks for a small
+# $\lambda$ at the start, what against a small $\lambda$ at the end? Refer to your own figures.
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "question_lambda", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
+# ### BEGIN SOLUTION
+# **Model answer.** At the start the features carry no class information; an adversarial gradient then pushes
+# $F$ around before there is anything to align, and can make classes fall on the wrong classes. That speaks for
+# a small $\lambda$ early. At the end a small $\lambda$ leaves the domains apart: with 0.1 throughout, target
+# accuracy and A-distance stay close to source-only's, while the schedules that reach 1 have a smaller
+# A-distance and a higher target accuracy. (The figures depend on the seed; what counts is that the answer
+# reads its own table rightly, including where two choices differ by less than two runs of one choice do.)
+#
+# **Rubric.** 1 point for each direction with its reason; 2 for own figures that are quoted and read rightly (1 if
+# the figures are quoted but a difference within the noise is taken for an effect).
+# ### END SOLUTION
+
+# %% [markdown]
+# **Question 3 (4 points).** In this notebook you saw the target accuracy all the time. In earnest you would have
+# no labels of drawings. How would you choose $\lambda$ and the number of steps then? Name a way, and a case in
+# which it misleads you.
+
+# %% [markdown] nbgrader={"grade": true, "grade_id": "question_no_labels", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
+# ### BEGIN SOLUTION
+# **Model answer.** For example: (a) accuracy on held-out *source* pictures: guards against collapse of $C$, but says
+# nothing about the target, and a network without adaptation does best on it; (b) proxy A-distance or domain loss: small is
+# good, but a constant $F$ has distance 0; (c) mean entropy of the target predictions, or information maximisation (low
+# entropy of each, high entropy of the mean): a network may be sure and wrong, and plain entropy likes a collapse to
+# one class; (d) cross-domain validation: treat another labelled domain as the target and carry its best settings over; it misleads if
+# that domain is unlike the real target; (e) a few labelled target pictures, honestly declared and kept apart from the test.
+#
+# **Rubric.** 2 points for a way that really needs no target labels (or declares those that it uses); 2 for a concrete case in
+# which it fails.
+# ### END SOLUTION
+
+# %% [markdown]
+# ## Bonus (no points)
+#
+# 1. *Confuse, do not mislead.* $-L_d$ rewards $F$ for features that make $D$ take a photograph for a drawing and a drawing for a
+#    photograph, which is as informative as the truth. Replace it by the cross-entropy of $D$'s answer with 1/2 and compare.
+# 2. *Look at the errors.* Which classes does the adapted network mix up? Are they the same before and after adaptation?
+# 3. *How many drawings?* Keep 500, 200, 50 unlabelled drawings. When does adaptation stop helping?
+# 4. *Real pictures.* `dalib-edu run hw2 --data PACS --source cartoon --target sketch --seeds 3`.
+#
+# ## References
+#
+# - Ganin, Ustinova, Ajakan, Germain, Larochelle, Laviolette, Marchand, Lempitsky: *Domain-Adversarial Training of Neural
+#   Networks*. JMLR 17, 2016. [arXiv 1505.07818](https://arxiv.org/abs/1505.07818)
+# - Shu, Bui, Narui, Ermon: *A DIRT-T Approach to Unsupervised Domain Adaptation*. ICLR 2018.
+#   [arXiv 1802.08735](https://arxiv.org/abs/1802.08735). The second stage here is a simple relative: DIRT-T uses soft targets, virtual
+#   adversarial training and conditional entropy, no source loss, and moves its teacher at every step.
+# - Tarvainen, Valpola: *Mean teachers are better role models*. NeurIPS 2017. [arXiv 1703.01780](https://arxiv.org/abs/1703.01780)
+# - Ben-David, Blitzer, Crammer, Pereira: *Analysis of representations for domain adaptation*. NeurIPS 2006 (the A-distance).
+# - Canny: *A computational approach to edge detection*. PAMI 8, 1986.
+# - The homework follows ML2022 HW11 of National Taiwan University (Hung-yi Lee and assistants).
