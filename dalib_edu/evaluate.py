@@ -27,9 +27,19 @@ def predict_logits(model: nn.Module, images: Tensor, batch_size: int = 512) -> T
         return torch.cat([model(batch) for batch in images.split(batch_size)])
 
 
+def features(extractor: nn.Module, images: Tensor, batch_size: int = 512) -> Tensor:
+    """Return a feature extractor's outputs (N, D) for float pictures (N, C, H, W), in eval mode."""
+    return predict_logits(extractor, images, batch_size)
+
+
+def predict_labels(model: nn.Module, images: Tensor, batch_size: int = 512) -> Tensor:
+    """Return the class of the largest output for each float picture (N, C, H, W): int64 (N,)."""
+    return predict_logits(model, images, batch_size).argmax(1)
+
+
 def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
     """Return the share, 0 to 1, of pictures (N, C, H, W) whose largest logit is at the label."""
-    return (predict_logits(model, images).argmax(1) == labels).float().mean().item()
+    return (predict_labels(model, images) == labels).float().mean().item()
 
 
 def proxy_a_distance(source: Tensor, target: Tensor, *, seed: int = 0) -> float:

@@ -7,18 +7,22 @@ A check is split so that its verdict need not be reached beside the code that it
 - ``probe(function, case)`` runs the student's function on one case and returns plain arrays:
   outputs, gradients, parameters after a step.
 - ``judge(case, answer)`` compares the arrays with what is right and raises ``CheckFailed`` with
-  the likely cause. It never sees the student's function.
+  the likely cause. It never sees the student's function, and believes nothing about the arrays:
+  ``take`` and its kin turn whatever a hostile process may send into a ``CheckFailed``.
 
 In a notebook, calling the check does all three in place. A grader can send the cases to the
 student's process with ``answer`` and judge what comes back in another one with ``verdict``.
 """
 
 import contextlib
+import inspect
 import sys
+import sysconfig
 import traceback
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import CodeType
 from typing import Any
 
@@ -27,6 +31,9 @@ import numpy as np
 Case = dict[str, Any]
 Answer = dict[str, np.ndarray]
 VISIBLE = 0
+
+LONGEST_MESSAGE = 300  # characters of a student's own error message that are shown
+LARGEST_RESULT = 2**26  # bytes of one array that a student's function may return
 
 
 class CheckFailed(AssertionError):
@@ -76,9 +83,16 @@ class Check:
 
     def verdict(self, cases: Iterable[Case], answers: Iterable[Answer]) -> None:
         """Judge plain answers; runs nothing of the student's. Raises ``CheckFailed``."""
+        cases, answers = list(cases), list(answers)
+        if not cases or len(cases) != len(answers):
+            message = f"{self.name}: {len(answers)} answers to {len(cases)} cases"
+            raise CheckFailed("malformed", message)
         for case, answer in zip(cases, answers, strict=True):
+            if not isinstance(answer, dict):
+                raise CheckFailed("malformed", f"{self.name}: an answer that is no dictionary")
             if "error" in answer:
-                raise CheckFailed(str(answer["cause"]), f"{self.name}: {answer['error']}")
+                cause, message = _text(answer, "cause"), _text(answer, "error")
+                raise CheckFailed(cause, f"{self.name}: {message}")
             try:
                 self.judge(case, answer)
             except CheckFailed as failed:
@@ -100,12 +114,17 @@ class Check:
         return function
 
     def _answer(self, function: Callable, case: Case) -> Answer:
-        forbidden = {code for f in (self.reference, *self.off_limits) for code in _codes(f)}
+        # By identity: two functions of one text are two, and comparing code objects is slow.
+        forbidden = {
+            id(code): f.__name__.lstrip("_")
+            for f in (self.reference, *self.off_limits)
+            for code in _codes(f)
+        }
         called: list[str] = []
 
         def watch(frame, event, _):
-            if event == "call" and frame.f_code in forbidden:
-                called.append(frame.f_code.co_name)
+            if event == "call" and id(frame.f_code) in forbidden:
+                called.append(forbidden[id(frame.f_code)])
 
         before = sys.getprofile()
         with _quiet():
@@ -113,11 +132,11 @@ class Check:
             try:
                 answer = self.probe(function, case)
             except CheckFailed as failed:
-                return error_answer(failed.cause, str(failed))
+                answer = error_answer(failed.cause, str(failed))
             except NotImplementedError:
-                return error_answer("not_written", "this one is still to be written")
-            except Exception as error:
-                return error_answer("raised", _explain(error))
+                answer = error_answer("not_written", "this one is still to be written")
+            except (Exception, SystemExit) as error:
+                answer = error_answer("raised", _explain(error))
             finally:
                 sys.setprofile(before)
         if called:
@@ -134,63 +153,175 @@ def error_answer(cause: str, message: str) -> Answer:
     return {"cause": np.array(cause), "error": np.array(message)}
 
 
-def _codes(function: Callable) -> list[CodeType]:
-    """Return the code of a function, or of every method of a class."""
+def _text(answer: Answer, name: str) -> str:
+    """Return a string of an answer, whatever it really is; see ``error_answer``."""
+    value = answer.get(name)
+    if type(value) is np.ndarray and value.dtype.kind == "U" and value.shape == ():
+        return str(value)[: 3 * LONGEST_MESSAGE]
+    return "malformed"
+
+
+def _codes(function: Any) -> list[CodeType]:
+    """Return the code of a function, or of every method of a class.
+
+    What a decorator wraps, not the wrapper: the wrapper of ``torch.no_grad`` has one code for
+    all functions, and a student's that is decorated in the same way would look like the course's.
+    """
     if isinstance(function, type):
-        return [f.__code__ for f in vars(function).values() if hasattr(f, "__code__")] + [
-            f.__func__.__code__ for f in vars(function).values() if isinstance(f, staticmethod)
-        ]
-    return [function.__code__]
+        parts = [part for part in vars(function).values() if not isinstance(part, type)]
+        return [code for part in parts for code in _codes(part)]
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return [code] if isinstance(code, CodeType) else []
 
 
 @contextlib.contextmanager
 def _quiet():
-    """Keep warnings out and the random state as it was; graders count any stderr as failure."""
+    """Keep warnings out and torch's state as it was; graders count any stderr as failure."""
     import torch
 
     with (
         warnings.catch_warnings(),
         contextlib.redirect_stderr(sys.stdout),
         torch.random.fork_rng(devices=[]),
+        torch.enable_grad(),
     ):
         warnings.simplefilter("ignore")
+        torch.manual_seed(0)
         yield
 
 
-def _explain(error: Exception) -> str:
-    """Name the exception and the student's last line in its traceback."""
-    here = __file__.rsplit("/", 1)[0]
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if here not in f.filename]
-    own = [f for f in frames if "site-packages" not in f.filename and f.line]
-    where = f" at `{own[-1].line}`" if own else ""
-    return f"it raised {type(error).__name__}{where}: {error}"
+def _explain(error: BaseException) -> str:
+    """Name the exception and the student's last line in its traceback, all in one line."""
+    not_theirs = (str(Path(__file__).parents[1]), sysconfig.get_paths()["stdlib"])
+    own = [
+        frame.line
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.line
+        and "site-packages" not in frame.filename
+        and not frame.filename.startswith(not_theirs)
+    ]
+    where = f" at `{own[-1]}`" if own else ""
+    try:
+        message = " ".join(str(error).split())
+    except Exception:  # an exception of the student's own, which cannot be shown
+        message = ""
+    if len(message) > LONGEST_MESSAGE:
+        message = message[:LONGEST_MESSAGE] + "..."
+    return f"it raised {type(error).__name__}{where}: {message}"
 
 
-# --- what probes and judges share ---------------------------------------------------------------
+# --- what probes share --------------------------------------------------------------------------
 
 
 def plain(value: Any, what: str = "the result") -> np.ndarray:
-    """Return a tensor, array or number as an array; anything else is a kind ``CheckFailed``."""
-    import torch
+    """Return a copy of a tensor, array, number or list of numbers as a plain array.
 
+    Raises:
+        CheckFailed: anything else, or more than ``LARGEST_RESULT`` bytes.
+    """
     if value is None:
         raise CheckFailed("returned_none", f"{what} is None: is a `return` missing?")
-    if isinstance(value, torch.Tensor):
-        return value.detach().cpu().numpy().copy()
-    array = np.asarray(value)
-    if array.dtype.kind not in "biufU":
+    try:
+        array = _as_array(value)
+    except Exception:
+        array = None
+    if array is None or array.dtype.kind not in "biuf":
         raise CheckFailed("wrong_type", f"{what} is a {type(value).__name__}, not numbers")
-    return array.copy()
+    if array.nbytes > LARGEST_RESULT:
+        raise CheckFailed("too_large", f"{what} has shape {array.shape}, which is far too large")
+    return np.array(array, subok=False)
 
 
-def same_shape(actual: np.ndarray, expected: np.ndarray, what: str = "the result") -> None:
-    """Raise ``CheckFailed`` where the shapes differ."""
-    if actual.shape != expected.shape:
-        raise CheckFailed(
-            "wrong_shape", f"{what} has shape {actual.shape}; expected {expected.shape}"
-        )
+def _as_array(value: Any) -> np.ndarray:
+    import torch
+
+    if not isinstance(value, torch.Tensor):
+        return np.asarray(value)
+    with torch._C.DisableTorchFunctionSubclass():  # what a subclass overrides is not asked
+        tensor = torch.Tensor.detach(value)
+        if tensor.dtype == torch.bfloat16:  # numpy has none
+            tensor = tensor.float()
+        return torch.Tensor.numpy(tensor, force=True)
+
+
+def plain_scalar(value: Any, what: str = "the result") -> np.ndarray:
+    """Return a number, or a tensor or array of one number, as an array of shape ().
+
+    Raises:
+        CheckFailed: anything else.
+    """
+    array = plain(value, what)
+    if array.size != 1:
+        raise CheckFailed("not_scalar", f"{what} has shape {array.shape}; expected one number")
+    return array.reshape(())
+
+
+# --- what judges share --------------------------------------------------------------------------
+
+
+def take(
+    answer: Answer, name: str, shape: tuple[int, ...], what: str, *, finite: bool = True
+) -> np.ndarray:
+    """Return the numbers ``answer[name]`` as float64, once they are known to be such.
+
+    Args:
+        answer: anything that came from the student's process.
+        name: of the array.
+        shape: that it must have.
+        what: what it is, for the message.
+        finite: whether NaN and infinity are faults.
+
+    Raises:
+        CheckFailed: ``malformed``, ``wrong_shape`` or ``not_finite``.
+    """
+    value = answer.get(name)
+    if type(value) is not np.ndarray or value.dtype.kind not in "biuf":
+        raise CheckFailed("malformed", f"{what} is missing, or is not made of numbers")
+    if value.shape != shape:
+        raise CheckFailed("wrong_shape", f"{what} has shape {value.shape}; expected {shape}")
+    value = value.astype(np.float64)
+    if finite and not np.isfinite(value).all():
+        raise CheckFailed("not_finite", f"{what} is not finite: NaN or infinity came out")
+    return value
 
 
 def close(actual: np.ndarray, expected: np.ndarray, rtol: float = 1e-4, atol: float = 1e-6) -> bool:
-    """Return whether two arrays have one shape and nearly the same, finite values."""
-    return actual.shape == expected.shape and np.allclose(actual, expected, rtol=rtol, atol=atol)
+    """Return whether two arrays of one shape, not empty, have nearly the same finite values."""
+    return (
+        actual.shape == expected.shape
+        and actual.size > 0
+        and bool(np.isfinite(actual).all())
+        and bool(np.allclose(actual, expected, rtol=rtol, atol=atol))
+    )
+
+
+def differ(actual: np.ndarray, expected: np.ndarray) -> str:
+    """Say how two arrays of one shape differ: both figures, or the largest difference."""
+    if actual.size == 1:
+        return f"expected {expected.item():.6g}, got {actual.item():.6g}"
+    return f"the largest difference is {np.abs(actual - expected).max():.3g}"
+
+
+Wrong = tuple[str, np.ndarray, str]  # cause, what it would have given, message
+
+
+def compare(actual: np.ndarray, expected: np.ndarray, what: str, wrong: Iterable[Wrong]) -> None:
+    """Raise ``CheckFailed`` where ``actual`` is not ``expected``, with the likely cause.
+
+    Args:
+        actual: from ``take``.
+        expected: the right values.
+        what: what they are, for the message.
+        wrong: typical wrong answers on this case. The first that matches is named; one that
+            happens to be right here, as lambda = 1 makes many, is passed over.
+
+    Raises:
+        CheckFailed: the cause of the first that matches, otherwise ``wrong_values``.
+    """
+    if close(actual, expected):
+        return
+    for cause, values, message in wrong:
+        values = np.asarray(values, np.float64)
+        if close(actual, values) and not close(values, expected):
+            raise CheckFailed(cause, message)
+    raise CheckFailed("wrong_values", f"{what} is not right: {differ(actual, expected)}")
