@@ -1,5 +1,6 @@
 """From ``course/source/*.py`` to what students get and to the executed solutions."""
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -7,7 +8,7 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -312,24 +313,23 @@ def _last_line(result: dict, lines: list[str]) -> str:
     return found[-1] if found else "no reason given"
 
 
-class quiet_nbgrader:  # noqa: N801 - used as a context manager function would be
+@contextlib.contextmanager
+def quiet_nbgrader() -> Iterator[list[str]]:
     """Collect nbgrader's log lines in place of showing them; they are written for developers."""
+    from traitlets import log
 
-    def __enter__(self) -> list[str]:
-        from traitlets import log
-
-        self.lines: list[str] = []
-        self.logger = log.get_logger()
-        self.before = self.logger.handlers[:], self.logger.level, self.logger.propagate
-        handler = logging.Handler()
-        handler.emit = lambda record: self.lines.append(record.getMessage())
-        self.logger.handlers[:], self.logger.propagate = [handler], False
-        self.logger.setLevel(logging.INFO)
-        return self.lines
-
-    def __exit__(self, *_) -> None:
-        self.logger.handlers[:], level, self.logger.propagate = self.before
-        self.logger.setLevel(level)
+    lines: list[str] = []
+    logger = log.get_logger()
+    before = logger.handlers[:], logger.level, logger.propagate
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logger.handlers[:], logger.propagate = [handler], False
+    logger.setLevel(logging.INFO)
+    try:
+        yield lines
+    finally:
+        logger.handlers[:], level, logger.propagate = before
+        logger.setLevel(level)
 
 
 # --- the solutions ------------------------------------------------------------------------------

@@ -16,10 +16,44 @@ SOURCE_NOTEBOOKS = "source_notebooks"
 
 
 def configure(c: Config) -> Config:
-    """Set on ``c`` what makes a folder a course, and return it."""
+    """Set on ``c`` what makes a folder a working nbgrader course, and return it."""
+    from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
+    from nbgrader import preprocessors as theirs
+
+    from dalib_edu.instructor import preprocessors as ours
+
     put_tools_on_path()
     c.CourseDirectory.course_id = COURSE_ID
     c.CourseDirectory.source_directory = SOURCE_NOTEBOOKS
+    # The release is committed, so it is always there; without force nbgrader skips the homework
+    # and a new gradebook stays empty.
+    c.GenerateAssignment.force = True
+    c.OverwriteCells.add_missing_cells = True
+    c.Autograde.sanitize_preprocessors = [
+        theirs.ClearOutput,
+        ours.RepairCells,
+        theirs.DeduplicateIds,
+        theirs.OverwriteKernelspec,
+        theirs.OverwriteCells,
+        theirs.CheckCellMetadata,
+    ]
+    c.Autograde.autograde_preprocessors = [
+        ours.GradingExecute,
+        theirs.LimitOutput,
+        ours.TidyTestOutputs,
+        theirs.SaveAutoGrades,
+        theirs.AssignLatePenalties,
+        theirs.CheckCellMetadata,
+    ]
+    c.GenerateFeedback.preprocessors = [
+        theirs.GetGrades,
+        ours.HideTests,
+        CSSHTMLHeaderPreprocessor,
+    ]
+    c.ExecutePreprocessor.shutdown_kernel = "immediate"
+    # Validate in JupyterLab runs a notebook at the student's own scale, where nets train.
+    c.Execute.timeout = 600
+    c.GradingExecute.timeout = 120
     return c
 
 

@@ -1,0 +1,556 @@
+"""What this course adds to nbgrader's own steps, so that an honest answer is graded rightly.
+
+nbgrader turns a submission into a grade by a list of preprocessors. Four of them are ours:
+
+- ``RepairCells`` mends a submission's cells (copied, deleted, stripped of their metadata);
+- ``GradingExecute`` runs it with limits and an environment of its own, and survives a dead kernel;
+- ``TidyTestOutputs`` keeps warnings and odd results from changing a grade;
+- ``HideTests`` takes what is hidden out of the feedback.
+
+``dalib_edu.instructor.course.configure`` puts them in their places.
+"""
+
+import math
+import re
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import nbformat
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.client import NotebookClient
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbconvert.filters import strip_ansi
+from nbformat import NotebookNode
+from nbgrader import utils
+from nbgrader.api import Gradebook
+from nbgrader.preprocessors import Execute, NbGraderPreprocessor
+from traitlets import Integer
+
+from dalib_edu.instructor.build import HIDDEN_MARKERS, without_hidden_tests
+from dalib_edu.instructor.kernels import OwnKernelManager, kernel_environment
+
+GRADED, TIMEOUT, CRASHED, OUT_OF_MEMORY = "graded", "timeout", "crashed", "out of memory"
+STUB = "YOUR ANSWER HERE"
+
+
+class NotThisHomework(ValueError):
+    """A notebook in which no cell of the homework can be found."""
+
+
+def record(notebook: NotebookNode, **entries) -> None:
+    """Write down in the notebook what grading met: ``status``, ``reason`` or ``repairs``."""
+    notebook.metadata.setdefault("dalib_edu", NotebookNode()).update(entries)
+
+
+# --- before the run -----------------------------------------------------------------------------
+
+
+class RepairCells(NbGraderPreprocessor):
+    """Give a submission back the cells and metadata that grading needs.
+
+    A copied cell makes nbgrader stop for the whole class, a deleted test cell leaves the grade
+    empty, and stripped metadata gives no grade and no error. The gradebook knows what belongs
+    where, so each can be mended. What was mended is written down in the notebook.
+    """
+
+    def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
+        """Repair ``nb`` in place.
+
+        Raises:
+            NotThisHomework: none of the homework's cells is there.
+        """
+        # A submission can carry an entry of its own making.
+        nb.metadata["dalib_edu"] = NotebookNode()
+        with Gradebook(resources["nbgrader"]["db_url"]) as gradebook:
+            known = _known_cells(gradebook, resources)
+        repairs = [
+            *_restore_metadata(nb, known),
+            *_drop_copies(nb, known),
+        ]
+        if known and not any(_grade_id(cell) for cell in nb.cells):
+            raise NotThisHomework("no cell of the homework is in the notebook")
+        repairs += _note_changed_tests(nb, known)
+        repairs += _add_missing(nb, known)
+        record(nb, repairs=repairs)
+        return nb, resources
+
+
+def _known_cells(gradebook: Gradebook, resources: dict) -> dict[str, NotebookNode]:
+    """Return the homework's cells by grade_id in their order, as the gradebook has them."""
+    names = resources["nbgrader"]
+    notebook = gradebook.find_notebook(names["notebook"], names["assignment"])
+    points = {cell.name: cell.max_score for cell in (*notebook.grade_cells, *notebook.task_cells)}
+    graded = {cell.name for cell in notebook.grade_cells}
+    tasks = {cell.name for cell in notebook.task_cells}
+    solutions = {cell.name for cell in notebook.solution_cells}
+    known = {}
+    for cell in notebook.source_cells:
+        meta = {
+            "grade": cell.name in graded,
+            "grade_id": cell.name,
+            "locked": cell.locked,
+            "schema_version": 3,
+            "solution": cell.name in solutions,
+            "task": cell.name in tasks,
+            "cell_type": cell.cell_type,
+            "checksum": cell.checksum,
+        }
+        if cell.name in points:
+            meta["points"] = points[cell.name]
+        known[cell.name] = NotebookNode(meta=meta, source=cell.source, cell_type=cell.cell_type)
+    return known
+
+
+def _grade_id(cell: NotebookNode) -> str | None:
+    return cell.metadata.get("nbgrader", {}).get("grade_id")
+
+
+def _released(source: str) -> str:
+    """Return a cell's text as students see it, less what editors change at line ends."""
+    return "\n".join(line.rstrip() for line in without_hidden_tests(source).split("\n")).strip()
+
+
+def _restore_metadata(nb: NotebookNode, known: dict[str, NotebookNode]) -> list[str]:
+    """Set every cell's nbgrader metadata to what the gradebook says; return what was restored."""
+    restored = 0
+    for cell in nb.cells:
+        meta = cell.metadata.get("nbgrader")
+        if not isinstance(meta, dict):
+            cell.metadata.pop("nbgrader", None)
+        grade_id = _grade_id(cell)
+        if grade_id in known:
+            cell.metadata["nbgrader"] = NotebookNode(known[grade_id].meta)
+        else:
+            cell.metadata.pop("nbgrader", None)
+    present = {_grade_id(cell) for cell in nb.cells} - {None}
+    for cell in nb.cells:
+        if _grade_id(cell):
+            continue
+        grade_id = _recognise(cell, known, present)
+        if grade_id:
+            cell.metadata["nbgrader"] = NotebookNode(known[grade_id].meta)
+            present.add(grade_id)
+            restored += 1
+    return [f"metadata of {restored} cells restored"] if restored else []
+
+
+def _recognise(cell: NotebookNode, known: dict[str, NotebookNode], present: set) -> str | None:
+    """Return the missing grade_id that a cell without metadata belongs to: by id, or by text."""
+    if cell.get("id") in known and cell.id not in present:
+        return cell.id
+    text = _released(cell.source)
+    for grade_id, entry in known.items():
+        if grade_id in present or entry.cell_type != cell.cell_type or not text:
+            continue
+        released = _released(entry.source)
+        question = released.split(STUB)[0].strip()
+        is_answer = entry.meta.solution and entry.meta.grade and len(question) > 20
+        if text == released or (is_answer and text.startswith(question)):
+            return grade_id
+    return None
+
+
+def _drop_copies(nb: NotebookNode, known: dict[str, NotebookNode]) -> list[str]:
+    """Leave one cell for each grade_id; the copies stay as ordinary cells."""
+    places: dict[str, list[int]] = {}
+    for index, cell in enumerate(nb.cells):
+        if _grade_id(cell):
+            places.setdefault(_grade_id(cell), []).append(index)
+    repairs = []
+    for grade_id, indices in places.items():
+        if len(indices) == 1:
+            continue
+        keep = _which_copy(nb, known[grade_id], indices, places, list(known))
+        for index in indices:
+            if index != keep:
+                del nb.cells[index].metadata["nbgrader"]
+        places[grade_id] = [keep]
+        repairs.append(f"cell {grade_id} was there {len(indices)} times")
+    return repairs
+
+
+def _which_copy(
+    nb: NotebookNode,
+    entry: NotebookNode,
+    indices: list[int],
+    places: dict[str, list[int]],
+    order: list[str],
+) -> int:
+    """Return which copy counts.
+
+    Of a test, the first behind the cell that stands before it in the homework: a later one would
+    test what the notebook put in the student's place. Of an answer, the last that was written in.
+    """
+    if entry.meta.solution:
+        written = [i for i in indices if _released(nb.cells[i].source) != _released(entry.source)]
+        return (written or indices)[-1]
+    position = order.index(entry.meta.grade_id)
+    before = [places[name][-1] for name in order[:position] if name in places]
+    behind = [i for i in indices if not before or i > before[-1]]
+    return (behind or indices)[0]
+
+
+def _note_changed_tests(nb: NotebookNode, known: dict[str, NotebookNode]) -> list[str]:
+    """Name the locked cells whose text was changed; nbgrader's next step puts it back."""
+    return [
+        f"cell {_grade_id(cell)} had been changed"
+        for cell in nb.cells
+        if _grade_id(cell)
+        and known[_grade_id(cell)].meta.locked
+        and _released(cell.source) != _released(known[_grade_id(cell)].source)
+    ]
+
+
+def _add_missing(nb: NotebookNode, known: dict[str, NotebookNode]) -> list[str]:
+    """Put graded cells that were deleted back behind the cell that they followed."""
+    repairs, last = [], -1
+    for grade_id, entry in known.items():
+        index = next((i for i, cell in enumerate(nb.cells) if _grade_id(cell) == grade_id), None)
+        if index is not None:
+            last = index
+            continue
+        if not (entry.meta.grade or entry.meta.task):
+            continue
+        cell = getattr(nbformat.v4, f"new_{entry.cell_type}_cell")(entry.source)
+        cell.metadata["nbgrader"] = NotebookNode(entry.meta)
+        last += 1
+        nb.cells.insert(last, cell)
+        repairs.append(f"cell {grade_id} was missing")
+    return repairs
+
+
+# --- the run ------------------------------------------------------------------------------------
+
+
+class GradingExecute(Execute):
+    """Run a submission in a kernel of its own, and always come back with a notebook.
+
+    The kernel is of this interpreter, whatever kernelspec the submission names. It gets the grading
+    scale, one thread, no progress bars and no GPU, and works in a copy of the submitted folder that
+    holds no notebook, so that the run changes no submitted file and finds no hidden test.
+
+    When the kernel dies or cannot be stopped, the cells from there on count as failed, and what
+    came before keeps its points. How the run ended is written down in the notebook.
+    """
+
+    timeout = Integer(120, help="seconds for a cell", allow_none=True).tag(config=True)
+    first_timeout = Integer(
+        300, help="seconds for the first cell, which imports torch, on a busy machine"
+    ).tag(config=True)
+    total_timeout = Integer(900, help="seconds for the whole notebook").tag(config=True)
+    memory_limit = Integer(8192, help="MiB of address space for the kernel; 0 for none").tag(
+        config=True
+    )
+    output_limit = Integer(200_000, help="characters of printed output that a cell keeps").tag(
+        config=True
+    )
+    threads = Integer(1, help="threads for torch").tag(config=True)
+    startup_timeout = Integer(120, help="seconds for the kernel to start").tag(config=True)
+    iopub_timeout = Integer(10, help="seconds to wait for a cell's last output").tag(config=True)
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        # Asking a kernel to leave takes 3 s; nothing in it is worth waiting for.
+        self.shutdown_kernel = "immediate"
+
+    def preprocess(
+        self, nb: NotebookNode, resources: dict, km: AsyncKernelManager | None = None
+    ) -> tuple[NotebookNode, dict]:
+        """Execute ``nb`` in place; see the class."""
+        with tempfile.TemporaryDirectory(prefix="dalib_edu_grade_") as folder:
+            home = Path(folder).resolve()
+            submitted = resources.get("metadata", {}).get("path") or ""
+            copy_submitted_files(Path(submitted).resolve(), home / "work")
+            self._home = home
+            NotebookClient.__init__(self, nb, None)
+            self.resources = {"metadata": {"path": str(home / "work")}}
+            environment = kernel_environment(home, "grading", self.threads)
+            environment["CUDA_VISIBLE_DEVICES"] = ""
+            begun = time.monotonic()
+            self._deadline = begun + self.total_timeout
+            self._timed_out_at: int | None = None
+            status, reason = self._run(nb, environment)
+            record(nb, status=status, reason=reason, seconds=round(time.monotonic() - begun, 1))
+        return nb, resources
+
+    def create_kernel_manager(self) -> AsyncKernelManager:
+        """Return a manager of kernels of this interpreter, under the memory limit."""
+        self.km = OwnKernelManager(
+            connection_file=str(self._home / "kernel.json"),
+            kernel_spec_manager=limited_kernels(self.memory_limit),
+        )
+        return self.km
+
+    def _run(self, nb: NotebookNode, environment: dict[str, str]) -> tuple[str, str]:
+        """Execute the cells; return the status and the reason."""
+        index = -1
+        with self.setup_kernel(env=environment):
+            process = getattr(self.km.provisioner, "process", None)
+            try:
+                for index, cell in enumerate(nb.cells):
+                    self._index, self._kept = index, 0
+                    if time.monotonic() > self._deadline:
+                        _fail_from(nb, index, "CellTimeoutError", "not run: the time was up")
+                        return TIMEOUT, f"more than {self.total_timeout} s in all"
+                    self.execute_cell(cell, index, store_history=True)
+            except DeadKernelError:
+                status, reason = _cause_of_death(process)
+                where = f"{reason} in {cell_label(nb, index)}"
+                _fail_from(nb, index, "DeadKernelError", f"not run: {where}")
+                return status, where
+            except CellTimeoutError:
+                where = f"{cell_label(nb, index)} took too long and could not be stopped"
+                _fail_from(nb, index, "CellTimeoutError", f"not run: {where}")
+                return TIMEOUT, where
+        if self._timed_out_at is not None:
+            return TIMEOUT, f"{cell_label(nb, self._timed_out_at)} took too long"
+        hungry = next((i for i, cell in enumerate(nb.cells) if _ran_out_of_memory(cell)), None)
+        if hungry is not None:
+            return OUT_OF_MEMORY, f"{cell_label(nb, hungry)} asked for more than there is"
+        return GRADED, ""
+
+    def _get_timeout(self, cell: NotebookNode | None) -> int | None:
+        limit = self.timeout if self.code_cells_executed > 1 else self.first_timeout
+        left = max(1, math.ceil(self._deadline - time.monotonic()))
+        return min(limit, left) if limit else left
+
+    async def _async_handle_timeout(self, timeout: int, cell: NotebookNode | None = None):
+        if self._timed_out_at is None:
+            self._timed_out_at = self._index
+        return await super()._async_handle_timeout(timeout, cell)
+
+    def process_message(self, msg: dict, cell: NotebookNode, cell_index: int):
+        """Keep an output, unless the cell has said enough; errors and results are always kept."""
+        kind, content = msg["msg_type"], msg["content"]
+        if kind in ("stream", "display_data", "update_display_data"):
+            if self._kept > self.output_limit:
+                return None
+            if kind == "stream":
+                room = self.output_limit - self._kept
+                self._kept += len(content["text"])
+                if len(content["text"]) > room:
+                    content["text"] = content["text"][:room] + "\n... output cut ...\n"
+            else:
+                # A picture is worth its hundredth in words.
+                self._kept += sum(len(str(value)) for value in content["data"].values()) // 100
+        return super().process_message(msg, cell, cell_index)
+
+
+def limited_kernels(memory_limit: int):
+    """Return kernels of this interpreter that may use ``memory_limit`` MiB of address space."""
+    from dalib_edu.instructor.kernels import ThisInterpreter
+
+    class LimitedKernels(ThisInterpreter):
+        def get_kernel_spec(self, kernel_name: str):
+            spec = super().get_kernel_spec(kernel_name)
+            if memory_limit and shutil.which("sh"):
+                # Not every system lets a shell set this limit; the run must go on without.
+                script = f'ulimit -v {memory_limit * 1024} 2>/dev/null; exec "$@"'
+                spec.argv = ["sh", "-c", script, "kernel", *spec.argv]
+            return spec
+
+    return LimitedKernels()
+
+
+def copy_submitted_files(source: Path, destination: Path) -> None:
+    """Copy a submitted folder, without notebooks, links and hidden folders.
+
+    Args:
+        source: the folder; may be missing.
+        destination: is made.
+    """
+
+    def left_out(folder: str, names: list[str]) -> set[str]:
+        paths = [Path(folder) / name for name in names]
+        return {
+            path.name
+            for path in paths
+            if path.is_symlink()
+            or path.suffix == ".ipynb"
+            or (path.is_dir() and path.name.startswith("."))
+            or not (path.is_file() or path.is_dir())
+        }
+
+    if source.is_dir():
+        shutil.copytree(source, destination, ignore=left_out)
+        for path in (destination, *destination.rglob("*")):
+            path.chmod(path.stat().st_mode | 0o200)  # nbgrader makes its copies read-only
+    else:
+        destination.mkdir()
+
+
+def cell_label(nb: NotebookNode, index: int) -> str:
+    """Return a name for a cell: its grade_id, or its position and first line."""
+    cell = nb.cells[index]
+    first = cell.source.strip().split("\n")[0][:50]
+    return f"cell {_grade_id(cell)}" if _grade_id(cell) else f"cell {index} (`{first}`)"
+
+
+def _cause_of_death(process) -> tuple[str, str]:
+    """Return the status and the words for how a kernel ended."""
+    code = process.poll() if process is not None else None
+    if code is None or code >= 0:
+        return CRASHED, f"the kernel left with exit code {code}"
+    if code == -signal.SIGKILL:
+        # Nobody else kills kernels: it is what Linux does when memory runs out.
+        return OUT_OF_MEMORY, "the kernel was killed, most likely for want of memory"
+    return CRASHED, f"the kernel died of {signal.Signals(-code).name}"
+
+
+def _fail_from(nb: NotebookNode, index: int, name: str, text: str) -> None:
+    """Give every code cell from ``index`` on an error, so that none of them earns points."""
+    for cell in nb.cells[index:]:
+        if cell.cell_type == "code":
+            cell.outputs = [*cell.get("outputs", []), error_output(name, text)]
+
+
+def error_output(name: str, text: str) -> NotebookNode:
+    """Return the output of an exception without frames."""
+    return nbformat.v4.new_output(
+        "error", ename=name, evalue=text, traceback=[f"{name}: {text}" if text else name]
+    )
+
+
+def _ran_out_of_memory(cell: NotebookNode) -> bool:
+    return any(
+        output.output_type == "error"
+        and (
+            output.ename == "MemoryError"
+            or "can't allocate memory" in output.evalue
+            or "not enough memory" in output.evalue
+        )
+        for output in cell.get("outputs", [])
+    )
+
+
+# --- after the run ------------------------------------------------------------------------------
+
+
+class TidyTestOutputs(NbGraderPreprocessor):
+    """Keep from the grade what is no failure, and from nbgrader what it cannot read.
+
+    nbgrader gives 0 for any line on stderr, drops a submission whose partial credit is above the
+    maximum, and gives full marks for a negative one.
+    """
+
+    def preprocess_cell(
+        self, cell: NotebookNode, resources: dict, cell_index: int
+    ) -> tuple[NotebookNode, dict]:
+        """Mend the outputs of one graded test cell."""
+        if cell.cell_type != "code" or not utils.is_grade(cell) or utils.is_solution(cell):
+            return cell, resources
+        points = float(cell.metadata.nbgrader["points"])
+        for output in cell.outputs:
+            if output.output_type == "stream" and output.name == "stderr":
+                output.name = "stdout"
+            if output.output_type == "execute_result":
+                output.data["text/plain"] = _within(output.data.get("text/plain", ""), points)
+        return cell, resources
+
+
+def _within(text: str, points: float) -> str:
+    """Return a number as text between 0 and ``points``; other text as it is, but never empty."""
+    try:
+        value = float(text)
+    except ValueError:
+        return text or "(nothing)"
+    value = 0.0 if math.isnan(value) else min(max(value, 0.0), points)
+    return text if value == float(text) else repr(value)
+
+
+class HideTests(NbGraderPreprocessor):
+    """Take hidden tests out of the feedback: their text, their tracebacks, what they printed.
+
+    It also says at the top how the run ended and what was mended.
+    """
+
+    def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
+        """Change ``nb`` in place."""
+        hidden = {line for cell in nb.cells for line in hidden_lines(cell.source)}
+        for cell in nb.cells:
+            if hidden_lines(cell.source):
+                _hide_in_test(cell)
+            for output in cell.get("outputs", []):
+                _hide_in_output(output, hidden)
+        note = _note(nb.metadata.get("dalib_edu", {}))
+        if note:
+            nb.cells.insert(0, nbformat.v4.new_markdown_cell(note))
+        return nb, resources
+
+
+def hidden_lines(source: str) -> list[str]:
+    """Return the lines of a cell's hidden regions that say something, without indentation."""
+    found, hidden = [], False
+    for line in source.split("\n"):
+        if HIDDEN_MARKERS[0] in line:
+            hidden = True
+        elif HIDDEN_MARKERS[1] in line:
+            hidden = False
+        elif hidden and len(line.strip()) > 3:
+            found.append(line.strip())
+    return found
+
+
+def _hide_in_test(cell: NotebookNode) -> None:
+    visible = without_hidden_tests(cell.source)
+    outputs = []
+    for output in cell.get("outputs", []):
+        if output.output_type != "error":
+            # What a hidden test prints, or a student's function when it is called by one.
+            continue
+        outputs.append(output if _is_for_students(output, visible) else _hidden_failure(output))
+    cell.source, cell.outputs = visible, outputs
+
+
+def _is_for_students(error: NotebookNode, visible: str) -> bool:
+    """Return whether an error says nothing of a hidden test: ours, or raised by a visible line."""
+    if error.ename in ("CheckFailed", "DeadKernelError", "CellTimeoutError"):
+        return True
+    text = strip_ansi("\n".join(error.traceback))
+    frames = re.split(r"^(?=Cell In\[|File )", text, flags=re.MULTILINE)
+    raised_in = next((frame for frame in frames if frame.startswith("Cell In[")), "")
+    arrow = re.search(r"^-+> *(\d+) (.*)$", raised_in, flags=re.MULTILINE)
+    return bool(arrow) and arrow.group(2).strip() in [x.strip() for x in visible.split("\n")]
+
+
+def _hidden_failure(error: NotebookNode) -> NotebookNode:
+    return error_output(
+        "HiddenTestFailed",
+        f"a hidden test failed with {error.ename}: the visible cases passed, another one did not",
+    )
+
+
+def _hide_in_output(output: NotebookNode, hidden: Iterable[str]) -> None:
+    """Blank the hidden lines wherever an output quotes them, in a traceback's context for one."""
+
+    def blank(text: str) -> str:
+        lines = text.split("\n")
+        return "\n".join(
+            "[hidden]" if any(secret in strip_ansi(line) for secret in hidden) else line
+            for line in lines
+            if not any(marker in strip_ansi(line) for marker in HIDDEN_MARKERS)
+        )
+
+    if output.output_type == "stream":
+        output.text = blank(output.text)
+    elif output.output_type == "error":
+        output.evalue = blank(output.evalue)
+        output.traceback = [blank(frame) for frame in output.traceback]
+    else:
+        for kind, value in output.get("data", {}).items():
+            if isinstance(value, str) and kind.startswith("text/"):
+                output.data[kind] = blank(value)
+
+
+def _note(entries: dict) -> str:
+    """Return what a student should know about the run, as markdown; empty for nothing."""
+    lines = []
+    if entries.get("status", GRADED) != GRADED:
+        lines.append(f"**The run ended early ({entries['status']}):** {entries['reason']}.")
+    if entries.get("repairs"):
+        lines.append("**Mended before the run:** " + "; ".join(entries["repairs"]) + ".")
+    return "\n\n".join(lines)
