@@ -8,6 +8,7 @@ import os
 import re
 import tempfile
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -326,7 +327,9 @@ def quiet_nbgrader() -> Iterator[list[str]]:
     logger.handlers[:], logger.propagate = [handler], False
     logger.setLevel(logging.INFO)
     try:
-        yield lines
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of nbgrader's database layer and schema checks
+            yield lines
     finally:
         logger.handlers[:], level, logger.propagate = before
         logger.setLevel(level)

@@ -101,7 +101,8 @@ def _known_cells(gradebook: Gradebook, resources: dict) -> dict[str, NotebookNod
         }
         if cell.name in points:
             meta["points"] = points[cell.name]
-        known[cell.name] = NotebookNode(meta=meta, source=cell.source, cell_type=cell.cell_type)
+        entry = {"meta": meta, "source": cell.source, "cell_type": cell.cell_type}
+        known[cell.name] = nbformat.from_dict(entry)
     return known
 
 

@@ -1,0 +1,422 @@
+"""Grade a class: every submission on its own, each with one status."""
+
+import csv
+import io
+import json
+import re
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import nbformat
+from tqdm import tqdm
+
+from dalib_edu.instructor.build import (
+    Homework,
+    find_root,
+    generate_release,
+    homeworks_in,
+    quiet_nbgrader,
+    read_source,
+    write_atomically,
+)
+from dalib_edu.instructor.course import configure
+from dalib_edu.settings import UserError, show_progress
+
+if TYPE_CHECKING:
+    from nbgrader.apps import NbGraderAPI
+
+Status = Literal["graded", "timeout", "crashed", "out of memory", "malformed"]
+NOTEBOOK_LIMIT = 50_000_000  # bytes; a notebook of text and pictures has a few million
+CONFIG = """from dalib_edu.instructor.course import configure
+
+c = get_config()  # noqa: F821
+configure(c)
+"""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What one student handed in for one homework.
+
+    Attributes:
+        student: the name of the student's folder.
+        assignment: the homework's name as submitted.
+        folder: where the files are.
+    """
+
+    student: str
+    assignment: str
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a submission.
+
+    Attributes:
+        student: who.
+        assignment: the homework.
+        status: how the run ended; exactly one.
+        reason: why it is not ``graded``, and what was mended; may be empty.
+        score: points so far, None where nothing could be graded.
+        max_score: points that the homework has; None where the homework is not known.
+        manual_points: points of answers that a person still has to grade.
+        exercises: points by grade_id; None where a person still has to grade.
+    """
+
+    student: str
+    assignment: str
+    status: Status
+    reason: str = ""
+    score: float | None = None
+    max_score: float | None = None
+    manual_points: float = 0.0
+    exercises: dict[str, float | None] = field(default_factory=dict)
+
+
+class Malformed(ValueError):
+    """A submission that cannot be run; the message says why."""
+
+
+def grade(
+    submissions: Path | str,
+    out: Path | str,
+    *,
+    homeworks: Iterable[str] | None = None,
+    root: Path | str | None = None,
+) -> list[Result]:
+    """Grade a folder of submissions and write grades.csv, feedback and a gradebook.
+
+    ``out`` becomes an nbgrader course folder: ``nbgrader formgrader`` run in it goes on with the
+    answers that a person grades. Grading again keeps what was graded by hand.
+
+    Args:
+        submissions: ``student/homework/notebook.ipynb``, ``student/notebook.ipynb``, or the flat
+            folders ``student+homework+time`` of nbgrader's exchange.
+        out: the folder for the results.
+        homeworks: only these; None for all.
+        root: the project's folder; by default the one around the working directory.
+
+    Returns:
+        One result for each submission, in the order of the students' names.
+
+    Raises:
+        UserError: there is no submission, or ``out`` cannot be used.
+    """
+    submissions, out = Path(submissions), Path(out).resolve()
+    root = find_root() if root is None else Path(root)
+    known = {homework.name: homework for homework in homeworks_in(root, homeworks)}
+    found = find_submissions(submissions)
+    if homeworks:
+        found = [s for s in found if _full_name(s, known) in known]
+    if not found:
+        raise UserError(
+            f"{submissions}: no folder in it is a submission (student/homework/*.ipynb)"
+        )
+    if out == submissions.resolve() or submissions.resolve().is_relative_to(out):
+        raise UserError(f"--out {out} would overwrite the submissions; name another folder")
+    api = open_course(
+        out, [known[n] for n in sorted({_full_name(s, known) for s in found}) if n in known]
+    )
+    results = []
+    bar = tqdm(found, desc="grading", disable=None if show_progress() else True)
+    for submission in bar:
+        bar.set_postfix_str(f"{submission.student} {submission.assignment}")
+        results.append(run_submission(submission, known, api))
+        write_atomically(out / "grades.csv", grades_csv(results))
+    return results
+
+
+# --- what was handed in -------------------------------------------------------------------------
+
+
+def find_submissions(folder: Path) -> list[Submission]:
+    """Return the submissions in a folder, by student and homework.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder")
+    found: dict[tuple[str, str], Submission] = {}
+    for child in sorted(folder.iterdir()):
+        if child.name.startswith(".") or child.is_symlink() or not child.is_dir():
+            continue
+        # nbgrader's exchange: student+homework+time+...; in order of time, so the last one counts.
+        parts = child.name.split("+")
+        entries = [Submission(parts[0], parts[1], child)] if len(parts) >= 3 else _of_student(child)
+        found.update({(entry.student, entry.assignment): entry for entry in entries})
+    return [found[key] for key in sorted(found)]
+
+
+def _of_student(folder: Path) -> list[Submission]:
+    inside = [
+        child
+        for child in sorted(folder.iterdir())
+        if child.is_dir() and not child.is_symlink() and not child.name.startswith(".")
+    ]
+    entries = [Submission(folder.name, child.name, child) for child in inside]
+    loose = sorted(folder.glob("*.ipynb"))
+    named = {entry.assignment for entry in entries}
+    entries += [Submission(folder.name, p.stem, folder) for p in loose if p.stem not in named]
+    return entries
+
+
+def _full_name(submission: Submission, known: dict[str, Homework]) -> str:
+    """Return the homework's full name for ``hw2``, ``hw2_dann_drawings`` or a copy's name."""
+    name = submission.assignment
+    if name in known:
+        return name
+    short = {full.split("_")[0]: full for full in known}
+    start = re.match(r"[A-Za-z0-9]+", name)
+    return short.get(start.group(0).lower(), name) if start else name
+
+
+def take_in(submission: Submission, homework: Homework, destination: Path) -> list[str]:
+    """Copy a submission into the course, its notebook under the right name and readable.
+
+    Args:
+        submission: as found.
+        homework: which it is for.
+        destination: ``submitted/student/homework``; replaced.
+
+    Returns:
+        What was mended.
+
+    Raises:
+        Malformed: there is no notebook, more than one that it could be, or it cannot be read.
+    """
+    from dalib_edu.instructor.preprocessors import copy_submitted_files
+
+    path, repairs = _the_notebook(submission, homework)
+    notebook = _read_notebook(path)
+    shutil.rmtree(destination, ignore_errors=True)
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    if path.parent == submission.folder and submission.folder.name == submission.student:
+        destination.mkdir()  # a student's folder can hold other homeworks
+    else:
+        copy_submitted_files(submission.folder, destination)
+    write_atomically(destination / f"{homework.name}.ipynb", nbformat.writes(notebook) + "\n")
+    return repairs
+
+
+def _the_notebook(submission: Submission, homework: Homework) -> tuple[Path, list[str]]:
+    right = submission.folder / f"{homework.name}.ipynb"
+    if right.is_symlink():
+        raise Malformed("the notebook is a link")
+    if right.is_file():
+        return right, []
+    others = [
+        p
+        for p in sorted(submission.folder.rglob("*.ipynb"))
+        if ".ipynb_checkpoints" not in p.parts and p.is_file() and not p.is_symlink()
+    ]
+    if submission.folder.name == submission.student:
+        others = [p for p in others if p.stem == submission.assignment]
+    if not others:
+        raise Malformed(f"there is no notebook; {right.name} was expected")
+    if len(others) > 1:
+        names = ", ".join(p.name for p in others[:4])
+        raise Malformed(f"there is no {right.name}, and it could be any of {names}")
+    return others[0], [f"the notebook was called {others[0].name}, not {right.name}"]
+
+
+def _read_notebook(path: Path) -> nbformat.NotebookNode:
+    size = path.stat().st_size
+    if size > NOTEBOOK_LIMIT:
+        raise Malformed(f"the notebook has {size / 1e6:.0f} MB; clear its outputs")
+    if size == 0:
+        raise Malformed("the notebook is empty")
+    try:
+        content = json.loads(path.read_bytes())
+        if not isinstance(content, dict) or "nbformat" not in content:
+            raise Malformed("the file is no notebook")
+        notebook = nbformat.reads(json.dumps(content), as_version=4)
+    except Malformed:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"the file is no valid JSON ({str(error)[:100]})") from None
+    except Exception as error:
+        raise Malformed(f"the notebook cannot be read ({type(error).__name__})") from None
+    cells = notebook.get("cells")
+    if not isinstance(cells, list) or not cells:
+        raise Malformed("the notebook has no cells")
+    for cell in cells:
+        if isinstance(cell.get("outputs"), list):
+            cell["outputs"] = []
+    notebook.nbformat_minor = max(notebook.get("nbformat_minor", 0), 5)
+    _, notebook = nbformat.validator.normalize(notebook)
+    errors = list(nbformat.validator.iter_validate(notebook, strip_invalid_metadata=True))
+    if errors:
+        raise Malformed(f"the notebook is not valid ({str(errors[0].message)[:100]})")
+    return notebook
+
+
+# --- grading ------------------------------------------------------------------------------------
+
+
+def open_course(out: Path, homeworks: list[Homework]) -> "NbGraderAPI":
+    """Make or open the course folder that takes the results, and return nbgrader's API for it.
+
+    Args:
+        out: the folder; made where it is missing.
+        homeworks: their releases and gradebook entries are made from their sources.
+    """
+    from nbgrader.apps import NbGraderAPI
+    from nbgrader.coursedir import CourseDirectory
+    from traitlets.config import Config
+
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out} is a file")
+    if out.is_dir() and any(out.iterdir()) and not (out / "gradebook.db").exists():
+        raise UserError(f"--out {out} holds other things than grades; name a new folder")
+    out.mkdir(parents=True, exist_ok=True)
+    for homework in homeworks:
+        generate_release(read_source(homework.source), homework.name, out)
+    config = configure(Config())
+    config.CourseDirectory.root = str(out)
+    with quiet_nbgrader():
+        api = NbGraderAPI(CourseDirectory(config=config), config=config)
+    write_atomically(out / "nbgrader_config.py", CONFIG)
+    return api
+
+
+def run_submission(
+    submission: Submission, known: dict[str, Homework], api: "NbGraderAPI"
+) -> Result:
+    """Grade one submission and write its feedback; touches no other.
+
+    This is the place to put a sandbox around or to run in parallel.
+
+    Args:
+        submission: as found.
+        known: the homeworks by name.
+        api: from ``open_course``.
+
+    Returns:
+        The result, also where the submission is broken.
+    """
+    name = _full_name(submission, known)
+    course = Path(api.coursedir.root)
+    try:
+        if not re.fullmatch(r"[\w@-][\w.@ -]*", submission.student):
+            raise Malformed("the folder name may hold only letters, digits, spaces and . @ - _")
+        if name not in known:
+            raise Malformed(f"there is no homework {submission.assignment!r}")
+        destination = course / "submitted" / submission.student / name
+        repairs = take_in(submission, known[name], destination)
+        _autograde(submission.student, name, api)
+    except Malformed as error:
+        result = Result(submission.student, name, "malformed", str(error))
+        _write_plain_feedback(result, course)
+        return result
+    result = _read_result(submission.student, name, repairs, api)
+    _write_feedback(result, api)
+    return result
+
+
+def _autograde(student: str, name: str, api: "NbGraderAPI") -> None:
+    with quiet_nbgrader():
+        answer = api.autograde(name, student, force=True, create=True)
+    if not answer["success"]:
+        raise Malformed(_why(answer))
+
+
+def _why(answer: dict) -> str:
+    """Return nbgrader's reason for a failure in one line."""
+    text = f"{answer.get('log', '')}\n{answer.get('error', '')}"
+    if "KeyboardInterrupt" in text:  # nbgrader keeps it to itself
+        raise KeyboardInterrupt
+    raised = re.findall(r"^\s*(?:[\w.]+\.)?(\w+(?:Error|Exception|Homework)): (.+)$", text, re.M)
+    causes = [(kind, words) for kind, words in raised if kind != "NbGraderException"]
+    if not causes:
+        return "nbgrader could not grade it"
+    kind, words = causes[-1]
+    return words if kind == "NotThisHomework" else f"nbgrader could not grade it: {kind}: {words}"
+
+
+def _read_result(student: str, name: str, repairs: list[str], api: "NbGraderAPI") -> Result:
+    path = Path(api.coursedir.root) / "autograded" / student / name / f"{name}.ipynb"
+    entries = nbformat.read(path, as_version=4).metadata.get("dalib_edu", {})
+    reasons = [entries.get("reason", ""), *repairs, *entries.get("repairs", [])]
+    exercises: dict[str, float | None] = {}
+    with api.gradebook as gradebook:
+        submission = gradebook.find_submission(name, student)
+        grades = [grade for notebook in submission.notebooks for grade in notebook.grades]
+        for grade_ in sorted(grades, key=lambda g: g.name):
+            exercises[grade_.name] = None if grade_.needs_manual_grade else grade_.score
+        manual = sum(g.max_score for g in grades if g.needs_manual_grade)
+        score, max_score = submission.score, submission.max_score
+    return Result(
+        student,
+        name,
+        entries.get("status", "crashed"),
+        "; ".join(reason for reason in reasons if reason),
+        score,
+        max_score,
+        manual,
+        exercises,
+    )
+
+
+# --- feedback -----------------------------------------------------------------------------------
+
+
+def _write_feedback(result: Result, api: "NbGraderAPI") -> None:
+    with quiet_nbgrader():
+        answer = api.generate_feedback(result.assignment, result.student, force=True)
+    if not answer["success"]:
+        _write_plain_feedback(result, Path(api.coursedir.root))
+
+
+def _write_plain_feedback(result: Result, course: Path) -> None:
+    """Write a page for a submission that could not be shown as a notebook."""
+    student = re.sub(r"[^\w.@ -]", "_", result.student)
+    assignment = re.sub(r"[^\w.@ -]", "_", result.assignment)
+    text = (
+        f"<!DOCTYPE html>\n<html><head><meta charset='utf-8'><title>{escape(assignment)}</title>"
+        f"</head><body><h1>{escape(assignment)}</h1><p>Your submission could not be graded: "
+        f"{escape(result.reason)}.</p></body></html>\n"
+    )
+    write_atomically(course / "feedback" / student / assignment / f"{assignment}.html", text)
+
+
+# --- tables -------------------------------------------------------------------------------------
+
+COLUMNS = ("student", "assignment", "status", "reason", "score", "max_score", "manual_points")
+
+
+def grades_csv(results: list[Result]) -> str:
+    """Return the results as CSV: the columns of ``COLUMNS``, then one for each exercise."""
+    exercises = list(dict.fromkeys(name for result in results for name in result.exercises))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*COLUMNS, *exercises])
+    for result in results:
+        values = [getattr(result, column) for column in COLUMNS]
+        values += [result.exercises.get(name) for name in exercises]
+        writer.writerow(
+            ["" if v is None else f"{v:g}" if isinstance(v, float) else v for v in values]
+        )
+    return text.getvalue()
+
+
+def grades_table(results: list[Result]) -> str:
+    """Return the results as an aligned text table."""
+    rows = [("student", "homework", "status", "score", "of", "to grade", "reason")]
+    for r in results:
+        numbers = ["-" if n is None else f"{n:g}" for n in (r.score, r.max_score, r.manual_points)]
+        rows.append((r.student, r.assignment, r.status, *numbers, r.reason))
+    widths = [max(len(row[i]) for row in rows) for i in range(6)]
+    lines = []
+    for row in rows:
+        cells = [
+            text.rjust(width) if 3 <= i <= 5 else text.ljust(width)
+            for i, (text, width) in enumerate(zip(row[:6], widths, strict=True))
+        ]
+        lines.append("  ".join([*cells, row[6]]).rstrip())
+    return "\n".join(lines)
