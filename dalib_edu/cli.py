@@ -1,0 +1,279 @@
+"""The command line, ``dalib-edu``: each command is a thin door to one function of the package."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dalib_edu import settings
+from dalib_edu.settings import UserError
+
+app = typer.Typer(
+    help="Tools of a course on domain adaptation and metric learning.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+data_app = typer.Typer(help="Embedded worlds and real data sets.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Folder of real data; by default DALIB_EDU_DATA.")
+]
+
+
+def main() -> None:
+    """Run a command; a user's mistake becomes one line and exit status 1."""
+    try:
+        app(standalone_mode=False)
+    except UserError as error:
+        sys.exit(f"dalib-edu: {error}")
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        sys.exit("dalib-edu: stopped")
+    except BrokenPipeError:  # ... | head
+        sys.stderr.close()
+        sys.exit(141)
+    except Exception as error:
+        # typer's own usage errors know how to show themselves and how to exit.
+        if not hasattr(error, "exit_code"):
+            raise
+        error.show()
+        sys.exit(error.exit_code)
+
+
+# --- for students -------------------------------------------------------------------------------
+
+
+@app.command()
+def start(
+    folder: Annotated[Path, typer.Argument(help="Your folder; made if it is not there.")],
+) -> None:
+    """Copy the students' notebooks into a folder of yours; what is there already stays.
+
+    Example: dalib-edu start work
+    """
+    from dalib_edu.instructor.build import find_root
+
+    released = sorted((find_root() / "course" / "release").glob("hw*/*.ipynb"))
+    if not released:
+        raise UserError("course/release has no notebooks: run `dalib-edu build` first")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for notebook in released:
+            copy = folder / notebook.name
+            if copy.exists():
+                print(f"kept     {copy}")
+            else:
+                shutil.copyfile(notebook, copy)
+                print(f"new      {copy}")
+    except OSError as error:
+        raise UserError(f"{error.filename or folder}: {error.strerror}") from None
+
+
+@app.command()
+def score(
+    homework: Annotated[str, typer.Argument(help="hw2")],
+    submission: Annotated[Path, typer.Argument(help="The CSV file, with the columns id,label.")],
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            help="The true labels, a CSV file of the same kind; by default those of the "
+            "embedded test set."
+        ),
+    ] = None,
+) -> None:
+    """Score a file of predictions.
+
+    Example: dalib-edu score hw2 submission.csv
+    """
+    from dalib_edu import submit
+
+    _known(homework)
+    if labels is not None:
+        truth = submit.read_submission(labels)
+    else:
+        from dalib_edu.data import drawings
+
+        truth = drawings.load("embedded").test.labels.tolist()
+    accuracy = submit.score_submission(submission, truth)
+    print(f"{submission}: {accuracy:.1%} of {len(truth)} drawings are right")
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine can and cannot do for the course, and how to mend it.
+
+    Example: dalib-edu doctor
+    """
+    from dalib_edu.doctor import report
+
+    if not report(print):
+        raise typer.Exit(1)
+
+
+# --- experiments --------------------------------------------------------------------------------
+
+
+@app.command()
+def run(
+    homework: Annotated[str, typer.Argument(help="hw2")],
+    scale: Annotated[str | None, typer.Option(help="embedded or full.")] = None,
+    data: DataOption = None,
+    source: Annotated[str, typer.Option(help="Labelled domain.")] = "photo",
+    target: Annotated[str, typer.Option(help="Unlabelled domain.")] = "sketch",
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="May be given several times; by default source_only and dann."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="First seed.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, counting from the first.")] = 1,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Updates; by default the preset's.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at a time, one thread each.")] = 1,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write all figures here.")
+    ] = None,
+) -> None:
+    """Train source-only and adapted, over seeds, and print a table of the last checkpoints.
+
+    Examples:
+
+    dalib-edu run hw2
+
+    dalib-edu run hw2 --data PACS --source cartoon --target sketch --seeds 3
+    """
+    from dalib_edu import experiment
+
+    _known(homework)
+    experiment.run(
+        data=data or (settings.data_folder() if scale == "full" else None),
+        scale=scale or settings.scale(),
+        source=source,
+        target=target,
+        methods=method or ["source_only", "dann"],
+        seeds=range(seed, seed + seeds),
+        steps=steps,
+        jobs=jobs,
+        json_file=json_file,
+    )
+
+
+# --- data ---------------------------------------------------------------------------------------
+
+
+@data_app.command("list")
+def data_list(data: DataOption = None) -> None:
+    """List the embedded worlds and the real data sets, and which of them are here.
+
+    Example: dalib-edu data list --data ~/data
+    """
+    from dalib_edu.data import real
+
+    print("embedded\n  pictures         always here (drawn from a seed)\nreal")
+    for row in real.list_datasets(data):
+        print(f"  {row.dataset.name:16s} {row.state}: {row.dataset.what}")
+
+
+@data_app.command("fetch")
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="A name from `dalib-edu data list`.")],
+    data: DataOption = None,
+    archive: Annotated[
+        Path | None, typer.Option(help="Unpack this .zip or .tar.gz instead of downloading.")
+    ] = None,
+) -> None:
+    """Put a real data set into the data folder, whole or not at all.
+
+    Example: dalib-edu data fetch PACS --archive PACS.tar.gz --data ~/data
+    """
+    from dalib_edu.data import real
+
+    print(f"{name} lies in {real.fetch(name, data, archive=archive)}")
+
+
+@data_app.command("export")
+def data_export(
+    layout: Annotated[str, typer.Argument(help="PACS or real_or_drawing.")],
+    folder: Annotated[Path, typer.Argument(help="Must not exist, or be empty.")],
+    per_class: Annotated[int | None, typer.Option(min=1, help="Pictures of each class.")] = None,
+    size: Annotated[int, typer.Option(min=28, help="Pixels a side (PACS alone).")] = 227,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+) -> None:
+    """Write the embedded pictures in the folder layout of a real data set.
+
+    Example: dalib-edu data export PACS pictures/ --per-class 50
+    """
+    from dalib_edu.data import export
+
+    wanted = {"seed": seed} | ({"per_class": per_class} if per_class else {})
+    if layout.lower() == "pacs":
+        export.export_pacs(folder, size=size, **wanted)
+    elif layout.lower() == "real_or_drawing":
+        labels = export.export_real_or_drawing(folder, **wanted)
+        from dalib_edu.submit import write_submission
+
+        # Beside the folder, not in it: students may get the one and not the other.
+        beside = folder.with_name(folder.name + "_labels.csv")
+        write_submission(beside, labels.tolist())
+        print(f"the labels of the drawings: {beside}")
+    else:
+        raise UserError(f"the layouts are PACS and real_or_drawing, not {layout!r}")
+    print(f"written: {folder}")
+
+
+# --- for instructors and maintainers ------------------------------------------------------------
+
+
+@app.command()
+def build(
+    homeworks: Annotated[list[str] | None, typer.Argument(help="By default all.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Only say what is stale.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Execute every solution again.")] = False,
+) -> None:
+    """Make the students' notebooks and the executed solutions from course/source.
+
+    Example: dalib-edu build hw2
+    """
+    from dalib_edu.instructor.build import build as build_
+
+    build_(homeworks or None, check=check, force=force)
+
+
+@app.command()
+def grade(
+    submissions: Annotated[Path, typer.Argument(help="Folder STUDENT/HOMEWORK/NOTEBOOK.ipynb.")],
+    out: Annotated[Path, typer.Option(help="Folder for grades.csv and the feedback.")],
+) -> None:
+    """Autograde a class: one status a submission, feedback pages, grades.csv.
+
+    Example: dalib-edu grade course/submitted --out graded
+    """
+    from dalib_edu.instructor.grade import grade as grade_
+
+    grade_(submissions, out)
+
+
+@app.command()
+def demo(
+    homework: Annotated[str, typer.Option(help="Which homework to release.")] = "hw2",
+) -> None:
+    """Show the instructor's loop on a small class: release, autograde, feedback, grades.
+
+    Example: dalib-edu demo
+    """
+    from dalib_edu.instructor.demo import demo as demo_
+
+    demo_(homework)
+
+
+def _known(homework: str) -> None:
+    if homework.split("_")[0] != "hw2":
+        raise UserError(f"this command knows hw2, not {homework!r}")

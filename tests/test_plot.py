@@ -1,0 +1,98 @@
+"""Plots have a title, axes and a legend; tables say what they are given."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+
+from dalib_edu import plot
+
+
+@pytest.fixture(autouse=True)
+def _no_figure_stays_open():
+    before = plt.get_fignums()
+    yield
+    assert plt.get_fignums() == before
+
+
+def test_image_grid_shows_each_picture_as_it_is():
+    images = torch.randint(256, (5, 3, 8, 8), dtype=torch.uint8)
+    figure = plot.image_grid(images, list("abcde"), columns=3, title="five")
+    shown = [axis for axis in figure.axes if axis.images]
+    assert len(figure.axes) == 6
+    assert len(shown) == 5
+    assert [axis.get_title() for axis in shown] == list("abcde")
+    assert np.array_equal(shown[4].images[0].get_array(), images[4].permute(1, 2, 0).numpy())
+    assert figure.get_suptitle() == "five"
+
+
+def test_image_grid_scales_grey_by_type_not_by_content():
+    dark = torch.full((1, 1, 4, 4), 10, dtype=torch.uint8)
+    (axis,) = plot.image_grid(dark).axes
+    assert axis.images[0].get_clim() == (0, 255)
+    (axis,) = plot.image_grid(dark.float() / 255).axes
+    assert axis.images[0].get_clim() == (0, 1)
+
+
+def test_live_curves_have_labels_legend_and_chance():
+    curves = plot.LiveCurves({"loss": ["class_loss"], "accuracy": ["target"]}, chance={"loss": 0.7})
+    curves.add(0, class_loss=2.0, target=0.1)
+    curves.add(5, class_loss=1.0, target=0.4)
+    figure = curves.figure()
+    plt.close(figure)
+    left, right = figure.axes
+    assert left.get_ylabel() == "loss"
+    assert left.get_xlabel() == "step"
+    assert [text.get_text() for text in left.get_legend().get_texts()] == ["class loss", "chance"]
+    assert right.lines[0].get_xydata().tolist() == [[0, 0.1], [5, 0.4]]
+    assert curves.points("target") == [(0, 0.1), (5, 0.4)]
+    assert curves.points("nothing") == []
+
+
+def test_smooth_is_a_running_mean():
+    values = list(np.random.default_rng(0).normal(size=30))
+    smoothed = plot.smooth(values, window=4)
+    assert [i for i, _ in smoothed] == list(range(3, 30))
+    for i, mean in smoothed:
+        assert mean == pytest.approx(sum(values[i - 3 : i + 1]) / 4)
+
+
+def test_tsne_keeps_well_separated_groups_apart_and_is_deterministic():
+    generator = torch.Generator().manual_seed(0)
+    groups = torch.arange(3).repeat_interleave(20)
+    features = torch.randn(60, 64, generator=generator) + 20 * torch.eye(64)[groups]
+    points = plot.tsne(features)
+    assert points.shape == (60, 2)
+    assert np.array_equal(points, plot.tsne(features))
+    distances = np.linalg.norm(points[:, None] - points[None], axis=-1)
+    np.fill_diagonal(distances, np.inf)
+    assert (groups.numpy()[distances.argmin(1)] == groups.numpy()).all()
+
+
+def test_tsne_of_few_points():
+    assert plot.tsne(torch.randn(5, 3)).shape == (5, 2)
+
+
+def test_feature_maps_label_domains_and_classes():
+    points = np.random.default_rng(0).normal(size=(30, 2))
+    labels = torch.arange(20) % 2
+    figure = plot.feature_maps([points, points], labels, 20, ["cat", "cup"], titles=["a", "b"])
+    assert [axis.get_title() for axis in figure.axes] == [
+        "a: by domain",
+        "b: by domain",
+        "a: source by class",
+        "b: source by class",
+    ]
+    legend = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert legend == ["source", "target"]
+    assert {text.get_text() for text in figure.axes[2].texts} == {"cat", "cup"}
+
+
+def test_table_is_markdown():
+    text = plot.table([{"name": "a", "value": 1.25}, {"name": "longer", "value": 10.0}])
+    assert text.splitlines() == [
+        "| name   | value |",
+        "| ------ | ----- |",
+        "| a      | 1.2   |",
+        "| longer | 10.0  |",
+    ]
