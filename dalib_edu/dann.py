@@ -75,6 +75,14 @@ def lambda_at(p: float, kind: Schedule = "paper", value: float = 1.0) -> float:
     raise ValueError(f"kind must be 'paper', 'log' or 'constant', not {kind!r}")
 
 
+def learning_rate_at(p: float, initial: float) -> float:
+    """Return the paper's learning rate after the part ``p`` (0 to 1) of the training.
+
+    ``initial / (1 + 10 p) ** 0.75``, from ``initial`` to a sixth of it (section 5.2.2).
+    """
+    return initial / (1 + 10 * p) ** 0.75
+
+
 # --- the losses ---------------------------------------------------------------------------------
 
 
@@ -116,6 +124,10 @@ class Optimizers:
 
     features: torch.optim.Optimizer
     domain: torch.optim.Optimizer
+
+    def set_learning_rate(self, value: float) -> None:
+        for group in (*self.features.param_groups, *self.domain.param_groups):
+            group["lr"] = value
 
     @classmethod
     def adam(cls, model: Dann, learning_rate: float) -> "Optimizers":
@@ -237,6 +249,7 @@ class Config:
     schedule: Schedule = "paper"
     lambda_: float = 1.0  # factor on the schedule
     canny: tuple[int, int] = (170, 300)  # low and high threshold
+    anneal: bool = False  # whether the learning rate falls as in the paper, or stays
 
 
 # The homework's own: batches of 256, Adam's default rate, 1000 epochs of 5000 // 256 batches.
