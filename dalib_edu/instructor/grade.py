@@ -128,6 +128,8 @@ def grade(
         bar.set_postfix_str(f"{submission.student} {submission.assignment}")
         results.append(run_submission(submission, known, api))
         write_atomically(out / "grades.csv", grades_csv(results))
+    print(grades_table(results))
+    print(f"\n{len(results)} submissions; grades and feedback are in {out}")
     return results
 
 
@@ -197,7 +199,10 @@ def take_in(submission: Submission, homework: Homework, destination: Path) -> li
     shutil.rmtree(destination, ignore_errors=True)
     destination.parent.mkdir(parents=True, exist_ok=True)
     if path.parent == submission.folder and submission.folder.name == submission.student:
-        destination.mkdir()  # a student's folder can hold other homeworks
+        destination.mkdir()  # a student's folder can hold other homeworks, so only its files
+        for file in submission.folder.iterdir():
+            if file.is_file() and not file.is_symlink() and file.suffix != ".ipynb":
+                shutil.copyfile(file, destination / file.name)
     else:
         copy_submitted_files(submission.folder, destination)
     write_atomically(destination / f"{homework.name}.ipynb", nbformat.writes(notebook) + "\n")
