@@ -52,7 +52,7 @@ from dalib_edu.nets import FeatureExtractor, LabelClassifier
 # %%
 size, classes = 32, pictures.CLASSES[:10]
 worlds = {
-    style: pictures.load(style, per_class=100, size=size, seed=0) for style in pictures.STYLES
+    style: pictures.load(style, per_class=200, size=size, seed=0) for style in pictures.STYLES
 }
 first = torch.cat([worlds[style].images[:10] for style in pictures.STYLES])
 plot.image_grid(first, classes, title="photo, art, cartoon, sketch: one row each")
@@ -109,9 +109,9 @@ accuracy = check.accuracy.pick(accuracy)
 
 # %%
 torch.manual_seed(0)
-features = FeatureExtractor(in_channels=3, width=0.125)
+features = FeatureExtractor(in_channels=3, width=0.25)
 network = torch.nn.Sequential(features, LabelClassifier(features.out_features, len(classes)))
-optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
+optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
 
 
 def train_step(batch, p):
@@ -126,7 +126,7 @@ def train_step(batch, p):
 train = batches.endless_batches(
     worlds["photo"], 64, seed=0, transform=lambda images, generator: transforms.to_float(images)
 )
-history = fit(train_step, train, steps=200, title="photographs")
+history = fit(train_step, train, steps=300, title="photographs")
 plot.lines(
     {"photographs": plot.smooth(history["loss"])},
     title="Training on photographs",
