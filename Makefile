@@ -13,7 +13,7 @@ help:
 	@echo "make demo     the instructor's loop: release, a small class, autograde, feedback, grades"
 	@echo "make course   rebuild course/release and solutions from course/source"
 	@echo "make bench    speed, beside the code that circulates"
-	@echo "make site     the walkthroughs and the API as a web site, in site/"
+	@echo "make site     the walkthroughs and the API as a web site, in build/site/"
 	@echo "make clean    remove .venv and what was built (never your notebooks in work/)"
 
 .venv/.python:
@@ -58,8 +58,8 @@ bench: .venv/.course
 	@for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 site: .venv/.site
-	@$(BIN)/python -m sphinx -q -b html course/site site
-	@echo "Open site/index.html"
+	@$(BIN)/python -m sphinx -q -b html course/site build/site
+	@echo "Open build/site/index.html"
 
 clean:
-	rm -rf .venv build dist site *.egg-info
+	rm -rf .venv build dist *.egg-info
