@@ -2,6 +2,8 @@
 
 import pytest
 
+import dalib_edu  # noqa: F401  before torch: it says how idle threads wait
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory):

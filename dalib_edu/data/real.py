@@ -36,7 +36,7 @@ class RealDataset:
 
     Attributes:
         name: its folder in the data folder, and what the command line calls it.
-        title: what it is.
+        what: what it is.
         licence: what is known of the right to use it.
         homepage: where it is described, and to be had.
         layout: what its folder looks like.
@@ -46,7 +46,7 @@ class RealDataset:
     """
 
     name: str
-    title: str
+    what: str
     licence: str
     homepage: str
     layout: str
@@ -64,7 +64,7 @@ DATASETS = {
     for dataset in (
         RealDataset(
             name="PACS",
-            title="photos, art paintings, cartoons and sketches of 7 classes (Li et al. 2017)",
+            what="photos, art paintings, cartoons and sketches of 7 classes (Li et al. 2017)",
             licence="gathered from the web for research; no licence is stated",
             homepage="https://github.com/MachineLearning2020/Homework3-PACS",
             layout="PACS/<domain>/<class>/*.jpg, sketches *.png",
@@ -72,7 +72,7 @@ DATASETS = {
         ),
         RealDataset(
             name="real_or_drawing",
-            title="photographs and drawings of 10 classes (NTU Machine Learning 2022, homework 11)",
+            what="photographs and drawings of 10 classes (NTU Machine Learning 2022, homework 11)",
             licence="given out with the homework; no licence is stated",
             homepage="https://speech.ee.ntu.edu.tw/~hylee/ml/2022-spring.php",
             layout="real_or_drawing/train_data/<0 to 9>/*.bmp and test_data/0/00000.bmp ...",
@@ -80,7 +80,7 @@ DATASETS = {
         ),
         RealDataset(
             name="DomainNet",
-            title="345 classes in six domains (Peng et al. 2019), the cleaned version",
+            what="345 classes in six domains (Peng et al. 2019), the cleaned version",
             licence="none; its homepage has a notice on fair use in research",
             homepage="http://ai.bu.edu/M3SDA/",
             layout="DomainNet/<domain>/<class>/*.jpg, *.png",
@@ -95,7 +95,7 @@ DATASETS = {
         ),
         RealDataset(
             name="drawn_apart",
-            title="three domains of DomainNet, with sketches to be labelled (a Kaggle contest)",
+            what="three domains of DomainNet, with sketches to be labelled (a Kaggle contest)",
             licence="as the contest's rules say; drawn from DomainNet",
             homepage="https://www.kaggle.com/competitions/drawn-apart-aicc-round-3",
             layout="drawn_apart/{cartoon,photograph,sketch}/<class>/*, {sketch_val,sketch_test}/* "
@@ -104,7 +104,7 @@ DATASETS = {
         ),
         RealDataset(
             name="MNIST",
-            title="handwritten digits, grey, 28 x 28 (LeCun et al. 1998)",
+            what="handwritten digits, grey, 28 x 28 (LeCun et al. 1998)",
             licence="none on its homepage; elsewhere given as CC BY-SA 3.0",
             homepage="http://yann.lecun.com/exdb/mnist/",
             layout="MNIST/raw/*-ubyte, for torchvision.datasets.MNIST(<data folder>)",
@@ -126,7 +126,7 @@ DATASETS = {
         ),
         RealDataset(
             name="SVHN",
-            title="house numbers from street views, RGB, 32 x 32 (Netzer et al. 2011)",
+            what="house numbers from street views, RGB, 32 x 32 (Netzer et al. 2011)",
             licence="for non-commercial use only",
             homepage="http://ufldl.stanford.edu/housenumbers/",
             layout="SVHN/{train,test}_32x32.mat, for torchvision.datasets.SVHN(<data folder>/SVHN)",
@@ -146,7 +146,7 @@ DATASETS = {
         ),
         RealDataset(
             name="omniglot-py",
-            title="Omniglot: 1,623 characters of 50 alphabets, 20 drawers (Lake et al. 2015)",
+            what="Omniglot: 1,623 characters of 50 alphabets, 20 drawers (Lake et al. 2015)",
             licence="MIT",
             homepage="https://github.com/brendenlake/omniglot",
             layout="omniglot-py/images_background/<alphabet>/<character>/*.png and "

@@ -50,7 +50,7 @@ def test_hosts_and_checksums_are_those_of_torchvision():
 def test_every_data_set_says_what_it_is_and_what_it_must_hold():
     for name, dataset in real.DATASETS.items():
         assert dataset.name == name
-        assert all((dataset.title, dataset.licence, dataset.layout))
+        assert all((dataset.what, dataset.licence, dataset.layout))
         assert dataset.homepage.startswith("http")
         assert dataset.pictures or dataset.files
         assert dataset.layout.startswith(name)
