@@ -285,6 +285,14 @@ def take(
     return value
 
 
+def take_flag(answer: Answer, name: str) -> bool:
+    """Return the truth value ``answer[name]``; raises ``CheckFailed`` where it is none."""
+    value = answer.get(name)
+    if type(value) is not np.ndarray or value.dtype != np.bool_ or value.shape != ():
+        raise CheckFailed("malformed", f"{name!r} is missing, or is neither true nor false")
+    return bool(value)
+
+
 def close(actual: np.ndarray, expected: np.ndarray, rtol: float = 1e-4, atol: float = 1e-6) -> bool:
     """Return whether two arrays of one shape, not empty, have nearly the same finite values."""
     return (

@@ -18,8 +18,10 @@ def _accuracy(logits: Tensor, labels: Tensor) -> float:
 def _accuracy_cases(seed: int) -> list[Case]:
     rng = np.random.default_rng(seed)
     if seed == 0:
-        logits = np.array([[2.0, 1, 0], [0, 3, 1], [1, 0, 2], [4, 5, 0], [0.5, 2, 9]], np.float32)
-        labels = np.array([0, 1, 2, 0, 1])
+        logits = np.array(
+            [[2.5, 1, 0], [0, 3, 1], [1, 0, 2.5], [4, 5, 0.5], [0.5, 2, 9]], np.float32
+        )
+        labels = np.array([0, 1, 2, 0, 0])
         return [{"name": "3 of 5 right", "logits": logits, "labels": labels}]
     sizes = [("many", 40, 7), ("one row, right", 1, 4), ("one row, wrong", 1, 4), ("two", 9, 2)]
     cases = []
@@ -58,9 +60,10 @@ def _accuracy_judge(case: Case, answer: Answer) -> None:
                 "this divides by the number of classes: divide by the number of rows",
             ),
             (
-                "rounded",
-                np.floor(expected),
-                "the share was cut to a whole number: is there an integer division?",
+                "zero",
+                0.0,
+                "the share is 0 though some rows are right: is there an integer division, or are "
+                "the logits themselves compared with the labels?",
             ),
         ],
     )
