@@ -316,9 +316,15 @@ def _last_line(result: dict, lines: list[str]) -> str:
 
 @contextlib.contextmanager
 def quiet_nbgrader() -> Iterator[list[str]]:
-    """Collect nbgrader's log lines in place of showing them; they are written for developers."""
+    """Collect nbgrader's log lines in place of showing them; they are written for developers.
+
+    While it lasts, a new gradebook learns its version from alembic in this process: nbgrader would
+    start a program for it, which takes seconds and must be on ``PATH``.
+    """
+    import nbgrader.api
     from traitlets import log
 
+    ask_program, nbgrader.api.get_alembic_version = nbgrader.api.get_alembic_version, _alembic_head
     lines: list[str] = []
     logger = log.get_logger()
     before = logger.handlers[:], logger.level, logger.propagate
@@ -331,8 +337,20 @@ def quiet_nbgrader() -> Iterator[list[str]]:
             warnings.simplefilter("ignore")  # of nbgrader's database layer and schema checks
             yield lines
     finally:
+        nbgrader.api.get_alembic_version = ask_program
         logger.handlers[:], level, logger.propagate = before
         logger.setLevel(level)
+
+
+def _alembic_head() -> str:
+    """Return the version of nbgrader's database layout."""
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+    from nbgrader.dbutil import ALEMBIC_DIR
+
+    config = Config()
+    config.set_main_option("script_location", ALEMBIC_DIR)
+    return ScriptDirectory.from_config(config).get_current_head()
 
 
 # --- the solutions ------------------------------------------------------------------------------

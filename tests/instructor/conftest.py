@@ -1,0 +1,45 @@
+"""A tiny homework, its notebooks, and a folder of submissions made from them."""
+
+import shutil
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from dalib_edu.instructor import demo
+from dalib_edu.instructor.build import read_source, release_text, without_markers
+
+FIXTURE = Path(__file__).parent / "fixture"
+NAME = "hw0_tiny"
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A copy of the tiny project that may be written to."""
+    return Path(shutil.copytree(FIXTURE, tmp_path / "project"))
+
+
+@pytest.fixture(scope="session")
+def source():
+    return read_source(FIXTURE / "course" / "source" / f"{NAME}.py")
+
+
+@pytest.fixture(scope="session")
+def release(source):
+    return nbformat.reads(release_text(source, NAME), as_version=4)
+
+
+@pytest.fixture(scope="session")
+def hand_in(source, release):
+    """Write one submission; ``change`` gets the solved notebook."""
+
+    def write(folder, student, change=None, solved=("double", "halve"), name=f"{NAME}.ipynb"):
+        texts = {c.id: without_markers(c.source) for c in source.cells if c.id in solved}
+        notebook = demo.fill_in(release, texts, change)
+        place = Path(folder) / student / NAME
+        place.mkdir(parents=True)
+        (place / name).write_text(nbformat.writes(notebook), encoding="utf-8")
+        (place / "submission.csv").write_text("id,label\n0,7\n", encoding="utf-8")
+        return place / name
+
+    return write
