@@ -397,7 +397,7 @@ def _grid(size: int) -> tuple[Picture, Picture]:
 
 def _photo(thing: _Thing, size: int, rng: Rng) -> Picture:
     scene = _BACKGROUNDS[rng.integers(len(_BACKGROUNDS))](size, rng)
-    scene = _blur(scene, size * rng.uniform(0.02, 0.05))  # depth of field
+    scene = _blur(scene, size * rng.uniform(0.008, 0.035))  # depth of field
     picture = _lit(thing, scene, size, rng)
     if rng.random() < 0.35:
         picture = _occlude(picture, size, rng)
@@ -672,39 +672,20 @@ def _flat_background(size: int, rng: Rng) -> Picture:
 def _sketch(thing: _Thing, size: int, rng: Rng) -> Picture:
     fine = size * 2  # twice as fine, so that a stroke's width can vary by half pixels
     page = np.zeros((fine, fine), np.uint8)
-    width = fine * rng.uniform(0.012, 0.028)  # from a sharp pencil to a felt pen
-    shake = rng.uniform(0.004, 0.016)
+    width = fine * rng.uniform(0.012, 0.028)
+    shake = rng.uniform(0.004, 0.02)
     for outline in thing.lines:
         if len(outline) < 14 and rng.random() < 0.3:  # a hand leaves small parts out
             continue
         for stroke in _hand(outline, rng, shake):
             _pencil(page, stroke, width * rng.uniform(0.8, 1.2), rng)
-    if rng.random() < 0.4:
+    if rng.random() < 0.3:
         _hatch(page, thing, width * 0.7, shake, rng)
     ink = cv2.resize(page, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    tone = rng.uniform(0.05, 0.3)
-    grey = _paper(size, rng) * (1 - ink * (1 - tone))
-    return np.repeat(grey[..., None], 3, axis=2).astype(np.float32)
-
-
-def _paper(size: int, rng: Rng) -> Picture:
-    """Plain paper, or a page of an exercise book: ruled or squared, laid down a little askew."""
     paper = 1 - 0.015 * np.abs(_noise(rng, size, 0.01))
-    if rng.random() < 0.4:
-        return paper
-    x, y = _grid(size)
-    angle = rng.normal(0, 0.05)
-    across, down = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
-    period, offset, half = rng.uniform(0.2, 0.4), rng.uniform(0, 1, 2), rng.uniform(0.01, 0.02)
-
-    def rules(along: Picture, shift: float) -> Picture:
-        distance = np.abs((along / period + shift) % 1 - 0.5) * period
-        return np.clip((half - distance) * size / 2 + 0.5, 0, 1)
-
-    lines = rules(down, offset[0])
-    if rng.random() < 0.6:
-        lines = np.maximum(lines, rules(across, offset[1]))
-    return paper * (1 - rng.uniform(0.3, 0.6) * lines)
+    tone = rng.uniform(0.05, 0.3)
+    grey = paper * (1 - ink * (1 - tone))
+    return np.repeat(grey[..., None], 3, axis=2).astype(np.float32)
 
 
 def _hand(outline: Points, rng: Rng, shake: float) -> list[Points]:
