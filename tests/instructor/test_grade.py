@@ -1,0 +1,266 @@
+"""Grading a folder: one status a submission, and none touches another."""
+
+import csv
+import json
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from dalib_edu.instructor import demo, grade, preprocessors
+from dalib_edu.settings import UserError
+
+FIXTURE = Path(__file__).parent / "fixture"
+NAME = "hw0_tiny"
+RIGHT = {"double_test": 4.0, "halve_test": 3.0, "why": 0.0}
+
+
+def source_of(grade_id, text):
+    return lambda notebook: demo.set_source(notebook, grade_id, text)
+
+
+def files_in(root):
+    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
+
+
+def rename(notebook):
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"other-{number}"
+        cell.metadata = nbformat.NotebookNode()
+
+
+GREEDY = "def halve(x):\n    bytearray(10**11)\n    return x / 2"
+LOOP = "def halve(x):\n    while True:\n        pass"
+KILLED = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
+ABORTED = "import os\nos.abort()"
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory, hand_in):
+    root = tmp_path_factory.mktemp("class")
+    folder, out = root / "submissions", root / "out"
+    hand_in(folder, "right")
+    hand_in(folder, "answered", source_of("why", "**Question.** Because of inverses."))
+    hand_in(folder, "aborted", source_of("halve", ABORTED))
+    hand_in(folder, "greedy", source_of("halve", GREEDY))
+    hand_in(folder, "killed", source_of("halve", KILLED))
+    hand_in(folder, "loop", source_of("halve", LOOP))
+    hand_in(folder, "renamed", name="Homework 0 (final).ipynb")
+    hand_in(folder, "stripped", rename)
+    hand_in(folder, "untouched", solved=())
+    hand_in(folder, "two_names", name="first.ipynb")
+    hand_in(folder, "two_files", name="first.ipynb").with_name("second.ipynb").write_text("{}")
+    hand_in(folder, "odd [name]")
+    hand_in(folder, "cut").write_text('{"cells": [')
+    hand_in(folder, "no_notebook").write_text('{"a": 1}')
+    hand_in(folder, "list").write_text("[1]")
+    hand_in(folder, "empty").write_text("")
+    hand_in(folder, "binary").write_bytes(bytes(range(256)))
+    hand_in(folder, "no_cells", lambda nb: nb.cells.clear())
+    hand_in(folder, "odd_cells").write_text(
+        json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [1]})
+    )
+    hand_in(folder, "deep").write_text("[" * 100_000)
+    other = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1")])
+    hand_in(folder, "another_homework").write_text(nbformat.writes(other))
+    hand_in(folder, "nothing").unlink()
+    (folder / "unknown" / "hw9_none").mkdir(parents=True)
+    # nbgrader's exchange, and a student's folder with the notebook alone
+    for time, solved in (("2026-01-01 10:00:00", ()), ("2026-01-02 10:00:00", ("double", "halve"))):
+        place = hand_in(root / "elsewhere" / time, "x", solved=solved)
+        place.parent.rename(folder / f"sent+{NAME}+{time} UTC+abc")
+    loose = hand_in(root / "loose", "x")
+    (folder / "loose").mkdir()
+    loose.rename(folder / "loose" / loose.name)
+    (folder / "loose" / "submission.csv").write_text("id,label\n0,7\n")
+    # nbformat 3, as an old editor writes it
+    old = nbformat.convert(nbformat.read(folder / "right" / NAME / f"{NAME}.ipynb", 4), 3)
+    hand_in(folder, "old").write_text(nbformat.writes(old, version=3))
+    (folder / "readme.txt").write_text("not a student")
+    (folder / ".ipynb_checkpoints").mkdir()
+
+    before = files_in(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        configure = grade.configure
+
+        def short_limits(config):
+            configure(config)
+            config.GradingExecute.timeout = 3
+            return config
+
+        patch.setattr(grade, "configure", short_limits)
+        results = grade.grade(folder, out, root=FIXTURE)
+    assert files_in(folder) == before
+    return {result.student: result for result in results}, out, len(results)
+
+
+@pytest.mark.parametrize(
+    ("student", "status", "reason", "score"),
+    [
+        ("right", "graded", "", 7),
+        ("answered", "graded", "", 7),
+        ("aborted", "crashed", "the kernel died of SIGABRT in cell halve", 4),
+        ("greedy", "out of memory", "cell halve_test asked for more than there is", 4),
+        ("killed", "out of memory", "the kernel was killed, most likely for want of memory", 4),
+        ("loop", "timeout", "cell halve_test took too long", 4),
+        ("renamed", "graded", "the notebook was called Homework 0 (final).ipynb", 7),
+        ("stripped", "graded", "metadata of 3 cells restored", 7),
+        ("untouched", "graded", "", 0),
+        ("two_names", "graded", "the notebook was called first.ipynb", 7),
+        ("two_files", "malformed", "it could be any of first.ipynb, second.ipynb", None),
+        ("odd [name]", "malformed", "the folder name may hold only letters", None),
+        ("cut", "malformed", "no valid JSON", None),
+        ("no_notebook", "malformed", "the file is no notebook", None),
+        ("list", "malformed", "the file is no notebook", None),
+        ("empty", "malformed", "the notebook is empty", None),
+        ("binary", "malformed", "no valid JSON", None),
+        ("no_cells", "malformed", "the notebook has no cells", None),
+        ("odd_cells", "malformed", "the notebook", None),
+        ("deep", "malformed", "no valid JSON", None),
+        ("another_homework", "malformed", "no cell of the homework is in the notebook", None),
+        ("nothing", "malformed", "there is no notebook; hw0_tiny.ipynb was expected", None),
+        ("unknown", "malformed", "there is no homework 'hw9_none'", None),
+        ("sent", "graded", "", 7),
+        ("loose", "graded", "", 7),
+        ("old", "graded", "", 7),
+    ],
+)
+def test_each_submission_has_one_status(graded, student, status, reason, score):
+    result = graded[0][student]
+    assert (result.status, result.score) == (status, score), result
+    assert reason in result.reason
+    assert bool(reason) == bool(result.reason) or student == "old"
+    assert "\n" not in result.reason
+
+
+def test_every_submission_is_there_once(graded):
+    results, _, count = graded
+    assert count == len(results) == 26
+
+
+def test_prose_is_left_to_a_person(graded):
+    results, _, _ = graded
+    assert results["answered"].exercises == {"double_test": 4.0, "halve_test": 3.0, "why": None}
+    assert results["answered"].manual_points == 3
+    assert results["right"].exercises == RIGHT
+    assert results["right"].manual_points == 0
+
+
+def test_the_csv_says_all_of_it(graded):
+    results, out, _ = graded
+    with open(out / "grades.csv", newline="") as file:
+        rows = {row["student"]: row for row in csv.DictReader(file)}
+    assert set(rows) == set(results)
+    assert list(rows["right"]) == [
+        *("student", "assignment", "status", "reason", "score", "max_score", "manual_points"),
+        *("double_test", "halve_test", "why"),
+    ]
+    assert rows["answered"] == {
+        "student": "answered",
+        "assignment": NAME,
+        "status": "graded",
+        "reason": "",
+        "score": "7",
+        "max_score": "10",
+        "manual_points": "3",
+        "double_test": "4",
+        "halve_test": "3",
+        "why": "",
+    }
+    assert rows["cut"]["score"] == rows["cut"]["double_test"] == ""
+
+
+def test_everyone_gets_a_page(graded):
+    results, out, _ = graded
+    pages = sorted(p.parent.parent.name for p in out.glob("feedback/*/*/*.html"))
+    assert pages == sorted(name.replace("[", "_").replace("]", "_") for name in results)
+    page = (out / "feedback" / "cut" / NAME / f"{NAME}.html").read_text()
+    assert "could not be graded: the file is no valid JSON" in page
+
+
+def test_the_predictions_beside_a_notebook_go_along_unchanged(graded):
+    _, out, _ = graded
+    for student in ("right", "loose", "sent"):
+        for folder in ("submitted", "autograded"):
+            path = out / folder / student / NAME / "submission.csv"
+            assert path.read_text() == "id,label\n0,7\n"
+
+
+def test_the_table_is_aligned(graded):
+    lines = grade.grades_table([graded[0]["right"], graded[0]["greedy"]]).split("\n")
+    assert lines == [
+        "student  homework  status         score  of  to grade  reason",
+        "right    hw0_tiny  graded             7  10         0",
+        "greedy   hw0_tiny  out of memory      4  10         0  "
+        "cell halve_test asked for more than there is",
+    ]
+
+
+def test_grading_again_keeps_what_a_person_gave(tmp_path, hand_in):
+    from nbgrader.api import Gradebook
+
+    folder, out = tmp_path / "submissions", tmp_path / "out"
+    hand_in(folder, "s", source_of("why", "**Question.** Because of inverses."))
+    grade.grade(folder, out, root=FIXTURE)
+    with Gradebook(f"sqlite:///{out}/gradebook.db") as gradebook:
+        given = gradebook.find_grade("why", NAME, NAME, "s")
+        given.manual_score, given.needs_manual_grade = 2.0, False
+        gradebook.db.commit()
+    result = grade.grade(folder, out, root=FIXTURE)[0]
+    assert result.score == 9
+
+
+def test_one_homework_can_be_chosen(tmp_path, hand_in):
+    folder = tmp_path / "submissions"
+    hand_in(folder, "s")
+    (folder / "s" / "hw9_other").mkdir()
+    results = grade.grade(folder, tmp_path / "out", homeworks=["hw0"], root=FIXTURE)
+    assert [(r.student, r.assignment) for r in results] == [("s", NAME)]
+
+
+@pytest.mark.parametrize(
+    ("make", "out", "message"),
+    [
+        (lambda p: None, "out", "submissions: no such folder"),
+        (lambda p: p.mkdir(), "out", "no folder in it is a submission"),
+        (lambda p: (p / "s" / NAME).mkdir(parents=True), "submissions", "would overwrite"),
+        (lambda p: (p / "s" / NAME).mkdir(parents=True), ".", "would overwrite"),
+        (lambda p: (p / "s" / NAME).mkdir(parents=True), "full", "holds other things"),
+        (lambda p: (p / "s" / NAME).mkdir(parents=True), "full/notes.txt", "is a file"),
+    ],
+)
+def test_a_bad_call_gives_one_line_and_writes_nothing(tmp_path, make, out, message):
+    make(tmp_path / "submissions")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    before = files_in(tmp_path)
+    with pytest.raises(UserError, match=message) as caught:
+        grade.grade(tmp_path / "submissions", tmp_path / out, root=FIXTURE)
+    assert "\n" not in str(caught.value)
+    assert files_in(tmp_path) == before
+
+
+def test_control_c_stops_the_class(tmp_path, hand_in, monkeypatch):
+    """nbgrader takes it for a fault of the submission and goes on with the next."""
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(preprocessors.GradingExecute, "preprocess", interrupted)
+    hand_in(tmp_path / "submissions", "s")
+    with pytest.raises(KeyboardInterrupt):
+        grade.grade(tmp_path / "submissions", tmp_path / "out", root=FIXTURE)
+
+
+def test_links_are_not_followed(tmp_path, hand_in):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("not yours")
+    place = hand_in(tmp_path / "submissions", "s").parent
+    (place / "data.txt").symlink_to(secret)
+    linked = hand_in(tmp_path / "submissions", "t")
+    linked.rename(tmp_path / "t.ipynb")
+    linked.symlink_to(tmp_path / "t.ipynb")
+    s, t = grade.grade(tmp_path / "submissions", tmp_path / "out", root=FIXTURE)
+    assert s.score == 7
+    assert (t.status, t.reason) == ("malformed", "the notebook is a link")
+    assert not list((tmp_path / "out").rglob("data.txt"))
