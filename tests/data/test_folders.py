@@ -118,9 +118,9 @@ def test_unlabelled_pictures_keep_the_order_of_their_names(root):
 
 
 def test_shrinking_averages_and_enlarging_interpolates():
-    fine = np.zeros((8, 8, 3), np.uint8)
-    fine[::2] = 200
-    assert (folders.fit(fine, 4) == 100).all()
+    fine = np.zeros((12, 12, 3), np.uint8)
+    fine[::3] = 240
+    assert (folders.fit(fine, 4) == 80).all()
     step = np.array([[0, 200]], np.uint8)[..., None].repeat(3, 2)
     # Half-pixel centres: the new ones lie at -1/4, 1/4, 3/4 and 5/4 of the way.
     assert folders.fit(step, 4)[0, :, 0].tolist() == [0, 50, 150, 200]
@@ -281,9 +281,13 @@ def test_a_file_that_is_cut_off(root, suffix, share):
 
 def test_a_jpeg_whose_end_is_zeros(root):
     """What a copy that was broken off, or a full disk, leaves behind."""
-    bad = save(root / "photo" / "dog" / "bad.jpg", 1, (200, 200))
-    whole = bad.read_bytes()
-    bad.write_bytes(whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2))
+    bad = root / "photo" / "dog" / "bad.jpg"
+    whole = cv2.imencode(".jpg", colours(1, (200, 200)), [cv2.IMWRITE_JPEG_QUALITY, 95])[
+        1
+    ].tobytes()
+    zeroed = whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2)
+    assert cv2.imdecode(np.frombuffer(zeroed, np.uint8), cv2.IMREAD_COLOR) is not None  # no word
+    bad.write_bytes(zeroed)
     fails([str(bad), "corrupt or cut off"], folders.load, root, "photo", size=8)
 
 
