@@ -101,7 +101,7 @@ def score(
     else:
         from dalib_edu.data import drawings
 
-        truth = drawings.load("embedded").test.labels.tolist()
+        truth = drawings.true_labels().tolist()
     accuracy = submit.score_submission(submission, truth)
     print(f"{submission}: {accuracy:.1%} of {len(truth)} drawings are right")
 
