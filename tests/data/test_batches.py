@@ -60,8 +60,8 @@ def test_the_seed_decides_order_and_augmentation():
     def noisy(images, generator):
         return images + torch.rand(images.shape, generator=generator)
 
-    def first(seed):
-        batches = endless_batches(numbered(20), 5, seed=seed, transform=noisy)
+    def first(seed, pictures=20, size=5):
+        batches = endless_batches(numbered(pictures), size, seed=seed, transform=noisy)
         return torch.cat([images.flatten() for images, _ in islice(batches, 8)])
 
     torch.manual_seed(0)
@@ -69,6 +69,7 @@ def test_the_seed_decides_order_and_augmentation():
     torch.manual_seed(99)
     assert torch.equal(first(7), once)
     assert not torch.equal(first(8), once)
+    assert not torch.equal(first(8, 1, 1), first(7, 1, 1))  # one picture has but one order
 
 
 def test_the_global_generator_is_left_alone():

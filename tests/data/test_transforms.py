@@ -176,6 +176,12 @@ def test_white_on_black_looks_at_the_rim_and_returns_grey():
     assert found[0, 0, 4].tolist() == [0, 255, 255, 255, 255, 255, 255, 0]
 
 
+def test_grey_paper_goes_to_the_nearer_side():
+    paper = torch.tensor([100, 127, 128, 150], dtype=torch.uint8).view(4, 1, 1, 1)
+    found = transforms.white_on_black(paper.expand(4, 1, 8, 8))
+    assert found[:, 0, 0, 0].tolist() == [100, 127, 127, 105]
+
+
 def test_drawings_get_the_polarity_of_edges():
     drawing = np.full((64, 64), 255, np.uint8)
     cv2.circle(drawing, (32, 32), 20, 0, 2)
