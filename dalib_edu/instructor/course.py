@@ -13,6 +13,9 @@ from traitlets.config import Config
 COURSE_ID = "dalib_edu"
 # formgrader's Generate button reads notebooks; they are built from course/source/*.py
 SOURCE_NOTEBOOKS = "source_notebooks"
+VALIDATE_FIRST = (
+    "import os; os.environ.update(DALIB_EDU_SCALE='grading', DALIB_EDU_PROGRESS='off'); del os"
+)
 
 
 def configure(c: Config) -> Config:
@@ -51,9 +54,10 @@ def configure(c: Config) -> Config:
         CSSHTMLHeaderPreprocessor,
     ]
     c.ExecutePreprocessor.shutdown_kernel = "immediate"
-    # Validate in JupyterLab runs a notebook at the student's own scale, where nets train.
-    c.Execute.timeout = 600
-    c.GradingExecute.timeout = 120
+    # Validate in JupyterLab holds up the whole server while it runs, so it runs at grading scale
+    # too. Its kernel takes no environment of its own, but does take a line to begin with.
+    c.Execute.timeout = 120
+    c.Execute.extra_arguments = [f"--IPKernelApp.exec_lines={VALIDATE_FIRST}"]
     return c
 
 

@@ -41,7 +41,8 @@ def test_each_made_up_student_is_what_the_story_says(source, release):
     ]
     notebooks = {s.name: s.notebook for s in demo.small_class(source, release, exercises)}
     assert notebooks["cleo"] == release
-    assert "NotImplementedError" not in str(notebooks["ada"].cells)
+    assert "raise NotImplementedError" in str(notebooks["cleo"].cells)
+    assert "raise NotImplementedError" not in str(notebooks["ada"].cells)
     ids = [cell.metadata.get("nbgrader", {}).get("grade_id") for cell in notebooks["eve"].cells]
     assert ids.count("double") == ids.count("double_test") == 2
     fay = notebooks["fay"].cells[demo.find_cell(release, "double")].source

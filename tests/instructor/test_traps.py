@@ -1,7 +1,6 @@
 """The traps of nbgrader: first shown with its own settings, then with this course's."""
 
 import copy
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.apps import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
+from nbgrader.utils import determine_grade
 from nbgrader.validator import Validator
 from traitlets.config import Config
 
@@ -18,6 +18,7 @@ from dalib_edu.instructor import build as build_module
 from dalib_edu.instructor import demo
 from dalib_edu.instructor.build import quiet_nbgrader, write_atomically
 from dalib_edu.instructor.course import SOURCE_NOTEBOOKS, configure
+from dalib_edu.instructor.preprocessors import TidyTestOutputs
 
 NAME = "hw0_tiny"
 REPOSITORY = Path(__file__).parents[2]
@@ -245,18 +246,29 @@ def test_a_slow_first_import_fails_a_right_answer(tmp_path, source, hand_in):
 
 
 @pytest.mark.parametrize(
-    ("end", "plain_score", "our_score"),
-    [("99.0", None, 4), ("-1.0", 4, 0), ("float('nan')", 4, 0), ("2.5", 2.5, 2.5), ("None", 4, 4)],
+    ("shown", "plain_score", "our_score"),
+    [
+        ("99.0", ValueError, 4),
+        ("inf", ValueError, 4),
+        ("-1.0", 4, 0),
+        ("nan", 4, 0),
+        ("", KeyError, 4),
+        ("2.5", 2.5, 2.5),
+        ("0", 0, 0),
+        ("'text'", 4, 4),
+    ],
 )
-def test_partial_credit_out_of_range(tmp_path, source, hand_in, end, plain_score, our_score):
-    changed = copy.deepcopy(source)
-    demo.set_source(changed, "double_test", f"assert double(2) == 4\n{end}")
-    for ours, wanted in ((False, plain_score), (True, our_score)):
-        course = Course(tmp_path / str(ours), changed, ours)
-        course.generate()
-        hand_in(course.root / "submitted", "s")
-        course.autograde("s")
-        assert course.scores("s")["double_test"] == wanted
+def test_partial_credit_out_of_range(source, shown, plain_score, our_score):
+    """An exception here drops the submission, and more than 0 for less than nothing is a gift."""
+    cell = copy.deepcopy(source.cells[demo.find_cell(source, "double_test")])
+    cell.outputs = [nbformat.v4.new_output("execute_result", {"text/plain": shown})]
+    if isinstance(plain_score, type):
+        with pytest.raises(plain_score):
+            determine_grade(cell)
+    else:
+        assert determine_grade(cell) == (plain_score, 4)
+    cell, _ = TidyTestOutputs().preprocess_cell(cell, {}, 0)
+    assert determine_grade(cell) == (our_score, 4)
 
 
 def test_a_huge_print_is_cut_and_costs_nothing(tmp_path, source, hand_in):
@@ -438,16 +450,34 @@ def test_the_formgrader_grades_from_inside_a_running_server(tmp_path, source, ha
 
 
 @pytest.mark.parametrize(
-    ("solved", "failed"), [((), 2), (("double",), 1), (("double", "halve"), 0)]
+    ("solved", "failed"),
+    [
+        ((), ["double_test", "halve_test", "why"]),
+        (("double",), ["halve_test", "why"]),
+        (("double", "halve"), ["why"]),
+        (("double", "halve", "why"), []),
+    ],
 )
-def test_validate_says_what_is_still_to_do(tmp_path, hand_in, solved, failed):
+def test_validate_says_what_is_still_to_do(tmp_path, hand_in, release, solved, failed):
     path = hand_in(tmp_path, "s", solved=solved)
     results = Validator(config=configure(Config())).validate(str(path))
-    assert len(results.get("failed", [])) == failed
+    texts = [release.cells[demo.find_cell(release, name)].source for name in failed]
+    assert [cell["source"] for cell in results.get("failed", [])] == texts
     assert "changed" not in results
     if not solved:
         assert "NotImplementedError" in results["failed"][0]["raw_error"]
-        assert re.search(r"assert double\(2\)", results["failed"][0]["source"])
+        assert results["failed"][2]["raw_error"] == "You did not provide a response."
+
+
+def test_validate_runs_at_grading_scale(tmp_path, hand_in):
+    text = (
+        "import os\n\ndef double(x):\n"
+        "    seen = os.environ.get('DALIB_EDU_SCALE'), os.environ.get('DALIB_EDU_PROGRESS')\n"
+        "    return 2 * x if seen == ('grading', 'off') else 0"
+    )
+    path = hand_in(tmp_path, "s", change_cell("double", text), solved=("halve", "why"))
+    assert "failed" in Validator().validate(str(path))
+    assert Validator(config=configure(Config())).validate(str(path)) == {}
 
 
 def test_validate_notices_a_changed_test(tmp_path, hand_in):
