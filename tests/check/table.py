@@ -126,7 +126,6 @@ def _hostile(value: np.ndarray) -> list:
         np.full(value.shape, np.nan),
         np.full(value.shape, np.inf),
         np.full(value.shape, 1e300),
-        np.full(value.shape, 10**18),
         value.astype(float).view(_Duck) if value.dtype.kind in "biuf" else None,
     ]
 

@@ -1,4 +1,4 @@
-# ruff: noqa: B905, F811, F841
+# ruff: noqa: B905, F811
 import torch
 import torch.nn.functional as F
 
