@@ -144,7 +144,7 @@ def test_a_simple_classifier_tells_the_four_styles_apart():
     assert model.score(*features(1)) > 0.75  # chance is 0.25
 
 
-def test_a_simple_classifier_learns_the_classes_of_cartoons():
+def test_a_simple_classifier_learns_the_classes_of_sketches():
     """The pictures carry their class: nearest neighbours on pixels beat chance (0.1) by far."""
     from sklearn.neighbors import KNeighborsClassifier
 
@@ -167,14 +167,14 @@ import cv2
 cv2.setNumThreads(int(sys.argv[1]))
 from dalib_edu.data.pictures import CLASSES, STYLES, draw
 for style in STYLES:
-    images = draw(style, per_class=1, size=48, seed=7, classes=CLASSES).images
+    images = draw(style, per_class=1, size=48, seed=7, classes=CLASSES[::3]).images
     print(style, hashlib.sha256(images.numpy().tobytes()).hexdigest())
 """
 
 
 def test_the_same_bytes_again_in_other_processes_and_with_other_threads():
     here = [
-        f"{style} {digest(draw(style, per_class=1, size=48, seed=7, classes=CLASSES).images)}"
+        f"{style} {digest(draw(style, per_class=1, size=48, seed=7, classes=CLASSES[::3]).images)}"
         for style in STYLES
     ]
     for threads in ("1", "2"):
