@@ -93,7 +93,7 @@ def domain_loss(domain_logits: Tensor, domains: Tensor) -> Tensor:
         domain_logits: (N, 1) or (N,).
         domains: (N,), 1 for source and 0 for target.
     """
-    return F.binary_cross_entropy_with_logits(domain_logits.flatten(), domains.float())
+    return F.binary_cross_entropy_with_logits(domain_logits.flatten(), domains.to(domain_logits))
 
 
 def domain_labels(source: Tensor, target: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """Predictions as CSV files, written whole or not at all, and scored."""
 
+import contextlib
 import csv
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,26 +26,34 @@ def write_submission(path: str | Path, labels: Sequence[int]) -> Path:
 
 
 def _whole(label, row: int) -> int:
-    if int(label) != label:
-        raise UserError(f"label {label!r} of picture {row} is no whole number")
-    return int(label)
+    try:
+        whole = int(label)
+    except (TypeError, ValueError, OverflowError):  # of text, NaN, infinity
+        whole = None
+    if whole is None or whole != label:
+        raise UserError(f"label {_short(label)} of picture {row} is no whole number")
+    return whole
+
+
+def _short(value) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:60] + "..."
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence]) -> Path:
-    temporary = None
+    # Beside the file, so that the move is one. Files of tempfile can be read by their owner alone.
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, suffix=".part", newline="", delete=False
-        ) as out:
-            temporary = out.name
+        with temporary.open("w", newline="", encoding="utf-8") as out:
             writer = csv.writer(out, lineterminator="\n")
             writer.writerow(header)
             writer.writerows(rows)
         os.replace(temporary, path)
     except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
         raise UserError(f"cannot write {path}: {error.strerror}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
     return path
 
 
@@ -62,7 +70,7 @@ def read_submission(path: str | Path, classes: int | None = None) -> list[int]:
     """
     path = Path(path)
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             table = list(csv.reader(file))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
@@ -78,12 +86,14 @@ def read_submission(path: str | Path, classes: int | None = None) -> list[int]:
             id_, label = (int(cell) for cell in row)
         except ValueError:
             raise UserError(
-                f"{path}, line {number}: expected two whole numbers, got {row}"
+                f"{path}, line {number}: expected two whole numbers, got {_short(row)}"
             ) from None
         if id_ in labels:
-            raise UserError(f"{path}, line {number}: id {id_} stands there twice")
+            raise UserError(f"{path}, line {number}: id {_short(id_)} stands there twice")
         if classes is not None and not 0 <= label < classes:
-            raise UserError(f"{path}, line {number}: label {label} is not in 0 to {classes - 1}")
+            raise UserError(
+                f"{path}, line {number}: label {_short(label)} is not in 0 to {classes - 1}"
+            )
         labels[id_] = label
     if sorted(labels) != list(range(len(labels))):
         gap = next(i for i in range(len(labels)) if i not in labels)
