@@ -6,24 +6,26 @@ and real pictures. Beside the baseline and the method stand controls, which are 
 taken away: where the method is right and the world honest, they must not gain as DANN does.
 """
 
+import json
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dalib_edu import dann
+from dalib_edu import dann, settings
 from dalib_edu.data import ImageSet
 from dalib_edu.data.batches import endless_batches
-from dalib_edu.data.transforms import edges, flip_and_rotate, resize, to_float, white_on_black
+from dalib_edu.data.drawings import SIZE, hide_labels, prepare_drawings, prepare_photos
+from dalib_edu.data.transforms import flip_and_rotate, to_float
 from dalib_edu.evaluate import accuracy
 from dalib_edu.fit import History, fit
 from dalib_edu.settings import UserError
-
-SIZE = 32  # pixels a side, at the network's door
 
 METHODS = {
     "source_only": "the baseline: F and C on labelled photographs alone",
@@ -51,19 +53,6 @@ class Task:
     target: ImageSet
     source_test: ImageSet
     target_test: ImageSet
-
-
-def prepare_photos(photos: ImageSet, canny: tuple[int, int]) -> ImageSet:
-    """Return the edges of photographs, white on black: (N, 3, H, W) -> (N, 1, 32, 32)."""
-    return replace(photos, images=edges(resize(photos.images, SIZE), *canny))
-
-
-def prepare_drawings(drawings: ImageSet) -> ImageSet:
-    """Return drawings as bright strokes on black: (N, 3 or 1, H, W) -> (N, 1, 32, 32).
-
-    Edges are white on black, drawings often black on white; ``white_on_black`` settles that.
-    """
-    return replace(drawings, images=resize(white_on_black(drawings.images), SIZE))
 
 
 def make_task(
@@ -94,10 +83,9 @@ def make_task(
             raise UserError(f"{name} has no pictures")
         if name != "target" and bool((data.labels < 0).any()):
             raise UserError(f"{name} has pictures without a label")
-    hidden = replace(target, labels=torch.full_like(target.labels, -1))
     return Task(
         prepare_source(source),
-        prepare_target(hidden),
+        prepare_target(hide_labels(target)),
         prepare_source(source_test),
         prepare_target(target_test),
     )
@@ -129,20 +117,21 @@ def embedded_task(
         size = 28 if style == "sketch" else SIZE
         return pictures.load(style, per_class=count, size=size, seed=4 * seed + part)
 
-    def prepare(style: str) -> Callable[[ImageSet], ImageSet]:
-        if style in ("photo", "art"):
-            return lambda data: prepare_photos(data, config.canny)
-        return prepare_drawings
-
     half = max(1, per_class // 2)
     return make_task(
         load(source, 0, per_class),
         load(target, 1, per_class),
         load(source, 2, half),
         load(target, 3, half),
-        prepare_source=prepare(source),
-        prepare_target=prepare(target),
+        prepare_source=_preparation(source, config.canny),
+        prepare_target=_preparation(target, config.canny),
     )
+
+
+def _preparation(style: str, canny: tuple[int, int]) -> Callable[[ImageSet], ImageSet]:
+    if style in ("photo", "art", "art_painting"):
+        return partial(prepare_photos, canny=canny)
+    return prepare_drawings
 
 
 # --- one run ------------------------------------------------------------------------------------
@@ -399,3 +388,115 @@ def curves(results: Sequence[Result], *, window: int = 20) -> dict[str, dict[str
             wide = min(window, len(mean))
             smooth[method][name] = mean.unfold(0, wide, 1).mean(1).tolist()
     return smooth
+
+
+# --- the command --------------------------------------------------------------------------------
+
+TEST_SHARE = 0.3  # of a real domain's pictures
+
+
+def real_task(
+    folder: str | Path, source: str, target: str, canny: tuple[int, int] = dann.EMBEDDED.canny
+) -> Task:
+    """Return a task from two folders of real pictures, ``folder/<domain>/<class>/*.jpg``.
+
+    Photographs and paintings become edges; cartoons and sketches have lines of their own and are
+    only turned to bright on dark. Three tenths of each domain, the same ones for every method and
+    seed, are kept to test on.
+
+    Args:
+        folder: of the domains, or the data folder that PACS lies in.
+        source, target: names of domains.
+        canny: thresholds.
+
+    Raises:
+        UserError: a folder, class or picture is missing or broken; the classes differ.
+    """
+    from dalib_edu.data import folders, real
+
+    folder = Path(folder).expanduser()
+    if not (folder / source).is_dir() and (folder / "PACS").is_dir():
+        folder = real.locate("PACS", folder)
+    pair = folders.load_pair(folder, source, target, size=SIZE)
+    (source_train, source_test), (target_train, target_test) = map(_split, pair)
+    return make_task(
+        source_train,
+        target_train,
+        source_test,
+        target_test,
+        prepare_source=_preparation(source, canny),
+        prepare_target=_preparation(target, canny),
+    )
+
+
+def _split(data: ImageSet) -> tuple[ImageSet, ImageSet]:
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
+    tested = round(TEST_SHARE * len(data))
+    return data.subset(order[tested:]), data.subset(order[:tested])
+
+
+def report(
+    *,
+    scale: str | None = None,
+    data: str | Path | None = None,
+    source: str = "photo",
+    target: str = "sketch",
+    methods: Sequence[str] = ("source_only", "dann"),
+    seeds: Sequence[int] = (0,),
+    steps: int | None = None,
+    jobs: int = 1,
+    json_file: Path | None = None,
+    plot_file: Path | None = None,
+) -> list[Result]:
+    """Run an experiment as ``dalib-edu run hw2`` does, and print its table.
+
+    Args:
+        scale: the preset, by default ``settings.scale()``.
+        data: a folder for ``real_task``; None: the embedded world.
+        source, target: domains.
+        methods, seeds, jobs: see ``run``.
+        steps: updates, in place of the preset's.
+        json_file, plot_file: where to write all figures, and the curves of the losses.
+
+    Raises:
+        UserError: bad arguments or data.
+    """
+    scale = scale or settings.scale()
+    if scale not in dann.PRESETS:
+        raise UserError(f"the scale is one of {', '.join(dann.PRESETS)}, not {scale!r}")
+    for file in filter(None, (json_file, plot_file)):
+        if not Path(file).absolute().parent.is_dir():
+            raise UserError(f"{file}: there is no folder {Path(file).absolute().parent}")
+    config = dann.PRESETS[scale]
+    config = replace(config, steps=steps or config.steps)
+    if data is not None:
+        task = real_task(data, source, target, config.canny)
+    else:
+        task = embedded_task(config, source=source, target=target)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    print(
+        f"{source} -> {target}: {len(task.source)} labelled, {len(task.target)} unlabelled, "
+        f"tested on {len(task.target_test)}; {config.steps} steps, last checkpoint"
+    )
+    results = run(task, config, methods=methods, seeds=seeds, device=device, jobs=jobs)
+    print(table(results))
+    if json_file:
+        Path(json_file).write_text(json.dumps(to_json(results, config), indent=1) + "\n")
+    if plot_file:
+        _draw_losses(results, Path(plot_file))
+    return results
+
+
+def _draw_losses(results: Sequence[Result], path: Path) -> None:
+    from dalib_edu import plot
+
+    named = {
+        f"{method}, {loss}": list(enumerate(values))
+        for method, losses in curves(results).items()
+        for loss, values in losses.items()
+    }
+    figure = plot.lines(named, title="Losses, mean over seeds", xlabel="step", ylabel="loss")
+    try:
+        figure.savefig(path)
+    except ValueError as error:  # an ending that matplotlib does not know
+        raise UserError(f"{path}: {error}") from None
