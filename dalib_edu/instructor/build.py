@@ -129,7 +129,8 @@ def build(
         stale = [line for homework in chosen for line in stale_copies(homework, root)]
         if stale:
             raise UserError("; ".join(stale) + ". Run `dalib-edu build`")
-        print(f"{len(chosen)} homeworks: release and solutions are up to date")
+        names = ", ".join(homework.name for homework in chosen)
+        print(f"{names}: release and solution are up to date")
         return
     for homework in chosen:
         _build_one(homework, root, force)

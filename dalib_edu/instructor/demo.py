@@ -106,6 +106,9 @@ def demo(homework: str = "hw2", root: Path | str | None = None) -> list[Result]:
 
         _say(6, "Compare with what each submission must earn.")
         check_figures(students, results)
+        for name in ("ada", "cleo"):
+            path = out / "autograded" / name / chosen.name / f"{chosen.name}.ipynb"
+            refuse_dead_ends(name, nbformat.read(path, as_version=4))
     print(f"   all {len(results)} right; the demo took {time.monotonic() - begun:.0f} s")
     return results
 
@@ -259,6 +262,25 @@ def check_figures(students: list[Student], results: list[Result]) -> None:
         if seen != wanted:
             reason = f" ({result.reason})" if result and result.reason else ""
             raise UserError(f"demo: {student.name} must be {wanted} and is {seen}{reason}")
+
+
+def refuse_dead_ends(student: str, graded: NotebookNode) -> None:
+    """Make sure that an exercise that is not solved never blocks the cells after it.
+
+    Args:
+        student: for the message.
+        graded: a notebook as the autograder ran it.
+
+    Raises:
+        UserError: a cell that is no test ended in an error.
+    """
+    for cell in graded.cells:
+        errors = [o for o in cell.get("outputs", []) if o.output_type == "error"]
+        if errors and not cell.metadata.get("nbgrader", {}).get("grade"):
+            first = cell.source.split("\n")[0]
+            raise UserError(
+                f"demo: {student}'s run stops at `{first}`: {errors[0].ename}: {errors[0].evalue}"
+            )
 
 
 def page_text(page: str) -> str:

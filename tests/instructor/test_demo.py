@@ -1,9 +1,11 @@
 """The demo runs the loop for real, and fails where a figure is not what it must be."""
 
+import copy
 import csv
 import io
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from dalib_edu.instructor import demo
@@ -74,3 +76,15 @@ def test_a_leak_is_found_through_highlighting(source):
         'assert double(-31337) == -62674, "double(-31337) should be -62674"'
     ]
     assert demo.leaks("<p>assert double(2) == 4</p>", source) == []
+
+
+@pytest.mark.parametrize(("grade_id", "stops"), [("cell-005", True), ("double_test", False)])
+def test_a_cell_that_a_missed_exercise_blocks_stops_the_demo(source, grade_id, stops):
+    notebook = copy.deepcopy(source)
+    error = nbformat.v4.new_output("error", ename="NameError", evalue="x", traceback=[])
+    notebook.cells[demo.find_cell(notebook, grade_id)].outputs = [error]
+    if stops:
+        with pytest.raises(UserError, match="cleo's run stops at `try:`: NameError: x"):
+            demo.refuse_dead_ends("cleo", notebook)
+    else:
+        demo.refuse_dead_ends("cleo", notebook)
