@@ -74,8 +74,8 @@ class Check:
         """Check ``function`` in place and say so; raises ``CheckFailed`` with the likely cause."""
         cases = self.cases(seed)
         self.verdict(cases, self.answer(function, cases))
-        kind = "" if seed == VISIBLE else "hidden "
-        print(f"{self.name}: all {len(cases)} {kind}cases pass")
+        kind = "visible" if seed == VISIBLE else "hidden"
+        print(f"{self.name}: right ({len(cases)} {kind} case{'s' * (len(cases) > 1)})")
 
     def answer(self, function: Callable, cases: Iterable[Case]) -> list[Answer]:
         """Run ``function`` on each case; an exception becomes an answer with an ``error``."""
