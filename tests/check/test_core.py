@@ -60,7 +60,7 @@ def cause_of(check, function, seed=0):
 def test_passing_says_so(capsys):
     make_check()(lambda x: x + 1)
     make_check()(lambda x: x + 1, seed=5)
-    expected = "add_one: all 1 cases pass\nadd_one: all 1 hidden cases pass\n"
+    expected = "add_one: right (1 visible case)\nadd_one: right (1 hidden case)\n"
     assert capsys.readouterr() == (expected, "")
 
 
