@@ -260,3 +260,8 @@ FULL = Config(width=1.0, batch_size=256, steps=19_000, learning_rate=1e-3, sched
 EMBEDDED = Config(
     width=0.25, batch_size=64, steps=400, learning_rate=1e-3, lambda_=0.2, canny=(100, 200)
 )
+
+# Enough to see that code trains; an autograder uses it.
+GRADING = Config(width=0.125, batch_size=32, steps=6, learning_rate=1e-3)
+
+PRESETS = {"embedded": EMBEDDED, "full": FULL, "grading": GRADING}
