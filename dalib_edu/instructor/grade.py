@@ -352,7 +352,8 @@ def _read_result(student: str, name: str, repairs: list[str], api: "NbGraderAPI"
     with api.gradebook as gradebook:
         submission = gradebook.find_submission(name, student)
         grades = [grade for notebook in submission.notebooks for grade in notebook.grades]
-        for grade_ in sorted(grades, key=lambda g: g.name):
+        order = [c.name for n in submission.notebooks for c in n.notebook.source_cells]
+        for grade_ in sorted(grades, key=lambda g: order.index(g.name)):
             exercises[grade_.name] = None if grade_.needs_manual_grade else grade_.score
         manual = sum(g.max_score for g in grades if g.needs_manual_grade)
         score, max_score = submission.score, submission.max_score

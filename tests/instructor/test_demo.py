@@ -78,7 +78,9 @@ def test_a_leak_is_found_through_highlighting(source):
     assert demo.leaks("<p>assert double(2) == 4</p>", source) == []
 
 
-@pytest.mark.parametrize(("grade_id", "stops"), [("cell-005", True), ("double_test", False)])
+@pytest.mark.parametrize(
+    ("grade_id", "stops"), [("cell-005", True), ("double_test", False), ("double", False)]
+)
 def test_a_cell_that_a_missed_exercise_blocks_stops_the_demo(source, grade_id, stops):
     notebook = copy.deepcopy(source)
     error = nbformat.v4.new_output("error", ename="NameError", evalue="x", traceback=[])
