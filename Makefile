@@ -40,7 +40,7 @@ help:
 lab: .venv/.course
 	@$(BIN)/dalib-edu start work
 	@echo "Opening JupyterLab on work/ (stop it with Ctrl-C) ..."
-	@$(BIN)/jupyter lab --notebook-dir=work $(LAB)
+	@JUPYTER_CONFIG_PATH=$(CURDIR)/course $(BIN)/jupyter lab --notebook-dir=work $(LAB)
 
 test: .venv/.test
 	@echo "Style ..."

@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from dalib_edu import dann, settings
 from dalib_edu.data import ImageSet
@@ -25,7 +26,7 @@ from dalib_edu.data.drawings import SIZE, hide_labels, prepare_drawings, prepare
 from dalib_edu.data.transforms import flip_and_rotate, to_float
 from dalib_edu.evaluate import accuracy
 from dalib_edu.fit import History, fit
-from dalib_edu.settings import UserError
+from dalib_edu.settings import UserError, show_progress
 
 METHODS = {
     "source_only": "the baseline: F and C on labelled photographs alone",
@@ -181,16 +182,14 @@ def train(
     if method not in METHODS:
         raise UserError(f"there is no method {method!r}; the methods are {', '.join(METHODS)}")
     torch.manual_seed(seed)
-    model = dann.Dann(1, len(task.source.classes), config.width)
+    model = dann.Dann(1, len(task.source.classes), config.width, config.domain_layers)
     # With the channels last in memory a convolution takes half the time on a CPU.
     model = model.to(device, memory_format=torch.channels_last).train()
-    optimizers = dann.Optimizers.adam(model, config.learning_rate)
+    optimizers = dann.Optimizers.adam(model, config.learning_rate, config.beta1)
     update = _update(method, model, optimizers, seed)
     batches = _batches(method, task, config, seed, device)
 
     def step(batch: tuple[Tensor, ...], p: float) -> dict[str, float]:
-        if config.anneal:
-            optimizers.set_learning_rate(dann.learning_rate_at(p, config.learning_rate))
         return update(*batch, dann.lambda_at(p, config.schedule, config.lambda_))
 
     return model, fit(step, batches, config.steps, title=f"{method}, seed {seed}")
@@ -278,9 +277,12 @@ def run(
         return [run_one(m, task, config, seed=s, device=device) for m, s in runs]
     from joblib import Parallel, delayed
 
-    # Beside each other, progress bars would overwrite one another.
-    workers = Parallel(n_jobs=min(jobs, len(runs)), backend="loky", inner_max_num_threads=1)
-    return workers(delayed(_run_alone)(m, task, config, s, device) for m, s in runs)
+    workers = Parallel(
+        n_jobs=min(jobs, len(runs)), backend="loky", inner_max_num_threads=1, return_as="generator"
+    )
+    results = workers(delayed(_run_alone)(m, task, config, s, device) for m, s in runs)
+    # Beside each other, the runs' own bars would overwrite one another.
+    return list(tqdm(results, "runs", len(runs), leave=False, disable=not show_progress()))
 
 
 def _run_alone(method, task, config, seed, device) -> Result:

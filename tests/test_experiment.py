@@ -250,25 +250,6 @@ def test_shuffled_labels_keep_their_number_and_lose_their_order(task, monkeypatc
     assert abs(shuffled[:, :8].mean().item() - 0.5) < 0.15
 
 
-def test_the_learning_rate_falls_as_in_the_paper_or_stays(task, monkeypatch):
-    seen = []
-    step = dann.source_only_step
-
-    def spy(model, optimizers, *batch):
-        seen.append(optimizers.features.param_groups[0]["lr"])
-        return step(model, optimizers, *batch)
-
-    monkeypatch.setattr(dann, "source_only_step", spy)
-    config = replace(TINY, steps=4, learning_rate=1e-3, anneal=True)
-    experiment.train("source_only", task, config, seed=0)
-    # mu_0 / (1 + alpha p) ** beta with alpha = 10, beta = 0.75 (section 5.2.2)
-    expected = [1e-3, 1e-3 / 3.5**0.75, 1e-3 / 6**0.75, 1e-3 / 8.5**0.75]
-    assert seen == pytest.approx(expected, rel=1e-9)
-    seen.clear()
-    experiment.train("source_only", task, replace(config, anneal=False), seed=0)
-    assert seen == [1e-3] * 4
-
-
 def test_easy_pictures_are_learned():
     easy = make_task(
         *(pictures(count, seed) for seed, count in enumerate((64, 64, 32, 32))),

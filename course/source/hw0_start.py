@@ -36,7 +36,7 @@
 import torch
 from torch.nn.functional import cross_entropy
 
-from dalib_edu import plot
+from dalib_edu import plot, settings
 from dalib_edu.check import hw0 as check
 from dalib_edu.data import batches, pictures, transforms
 from dalib_edu.fit import fit
@@ -126,9 +126,10 @@ def train_step(batch, p):
 train = batches.endless_batches(
     worlds["photo"], 64, seed=0, transform=lambda images, generator: transforms.to_float(images)
 )
-history = fit(train_step, train, steps=300, title="photographs")
+steps = 5 if settings.scale() == "grading" else 300
+history = fit(train_step, train, steps, title="photographs")
 plot.lines(
-    {"photographs": plot.smooth(history["loss"])},
+    {"photographs": plot.smooth(history["loss"], window=min(10, steps))},
     title="Training on photographs",
     xlabel="step",
     ylabel="cross-entropy",

@@ -206,9 +206,9 @@ x_source, x_target = (
 
 def new_model(seed=0):
     torch.manual_seed(seed)
-    model = dann.Dann(in_channels=1, classes=len(classes), width=config.width).to(device)
-    model = model.to(memory_format=torch.channels_last)  # the same numbers, faster on a CPU
-    return model, dann.Optimizers.adam(model, config.learning_rate)
+    model = dann.Dann(1, len(classes), config.width, config.domain_layers)
+    model = model.to(device, memory_format=torch.channels_last)  # faster on a CPU
+    return model, dann.Optimizers.adam(model, config.learning_rate, config.beta1)
 
 
 def batches_of(data, seed):
@@ -275,27 +275,31 @@ print(plot.table([{"method": name, **figures} for name, figures in scores.items(
 #
 # <details><summary>Hint</summary>
 #
-# Subclass `torch.autograd.Function` with the static methods `forward(ctx, features, lambda_)` and
-# `backward(ctx, gradient)`. `backward` returns one value for each argument of `forward`; for a plain
-# number that is `None`. Keep `lambda_` in `ctx`. Call it with `.apply`.
+# `forward` keeps `lambda_` in `ctx` and returns `features.view_as(features)`. `backward` returns one
+# value for each argument of `forward`; for a plain number that is `None`. Call it with
+# `Reversal.apply`.
 #
 # </details>
 
 
 # %% nbgrader={"grade": false, "grade_id": "gradient_reversal", "locked": false, "schema_version": 3, "solution": true, "task": false}
-### BEGIN SOLUTION
 class Reversal(torch.autograd.Function):
+    """The layer; another way to write gradient_reversal is welcome, too."""
+
     @staticmethod
     def forward(ctx, features, lambda_):
+        ### BEGIN SOLUTION
         ctx.lambda_ = lambda_
         return features.view_as(features)
+        ### END SOLUTION
 
     @staticmethod
     def backward(ctx, gradient):
+        ### BEGIN SOLUTION
         return -ctx.lambda_ * gradient, None
+        ### END SOLUTION
 
 
-### END SOLUTION
 def gradient_reversal(features: torch.Tensor, lambda_: float) -> torch.Tensor:
     """Return features unchanged; multiply their gradient by -lambda_ on the way back."""
     ### BEGIN SOLUTION
@@ -510,18 +514,21 @@ print("D: -1 / lambda times it:", agree(by_reversal[n:], [-g / lambda_ for g in 
 #
 # ## 8. Train
 #
-# Train with four choices of $\lambda$: 0.1 throughout, 0.7 throughout, and the two schedules, each
-# times `config.lambda_`, the largest $\lambda$ that this network bears (1 at full scale). The first
-# four runs use your alternating step; the last one repeats the paper's schedule with your reversal
+# Train with four choices of $\lambda$: 0.1 throughout, 0.7 throughout, and the two schedules. These
+# four runs use your alternating step; a fifth one repeats the paper's schedule with your reversal
 # losses and a single backward. At the marked steps the network is saved and measured.
+#
+# And a control: $\lambda = 0$ throughout. $D$ is trained, but $F$ never hears of it. What such a run
+# gains over source-only cannot come from the adversary. Before you look: can it gain anything?
 
 # %%
 choices = {
+    "lambda 0": lambda p: 0.0,
     "lambda 0.1": lambda p: 0.1,
     "lambda 0.7": lambda p: 0.7,
-    "log schedule": lambda p: config.lambda_ * lambda_at(p, "log"),
-    "paper schedule": lambda p: config.lambda_ * lambda_at(p, "paper"),
-    "paper, reversal": lambda p: config.lambda_ * lambda_at(p, "paper"),
+    "log schedule": lambda p: lambda_at(p, "log"),
+    "paper schedule": lambda p: lambda_at(p, "paper"),
+    "paper, reversal": lambda p: lambda_at(p, "paper"),
 }
 marks = [round(config.steps * part) for part in (0, 0.125, 0.25, 0.5, 0.75, 1)]
 
@@ -593,12 +600,13 @@ print(plot.table(rows))
 # %% tags=["nbval-ignore-output"]
 model, _ = new_model()
 shown = torch.cat([x_source[:500], x_target[:500]])
+n_source = len(x_source[:500])
 maps, titles = [], []
 for mark in (marks[0], marks[2], marks[-1]):
     model.load_state_dict(runs["paper schedule"][1][mark])
     maps.append(plot.tsne(evaluate.features(model.feature_extractor, shown)))
     titles.append(f"step {mark}")
-plot.feature_maps(maps, source_test.labels[:500], 500, classes, titles=titles)
+plot.feature_maps(maps, source_test.labels[:n_source], n_source, classes, titles=titles)
 
 # %% [markdown]
 # ## 9. Second stage: learn from your own sure answers
