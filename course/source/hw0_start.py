@@ -92,13 +92,15 @@ def accuracy(logits: torch.Tensor, labels: torch.Tensor) -> float:
 # Check it. A passing check prints one line; a failing one says what it saw.
 
 # %% nbgrader={"grade": true, "grade_id": "test_accuracy", "locked": true, "points": 10, "schema_version": 3, "solution": false, "task": false}
+from dalib_edu.check import hw0 as check
+
 check.accuracy(accuracy)
 ### BEGIN HIDDEN TESTS
 check.accuracy(accuracy, seed=1729)
 ### END HIDDEN TESTS
 
 # %%
-accuracy = check.accuracy.pick(accuracy)
+accuracy = check.accuracy.pick_from(globals())
 
 # %% [markdown]
 # ## 3. The domain gap

@@ -18,6 +18,7 @@ import contextlib
 import inspect
 import sys
 import sysconfig
+import threading
 import traceback
 import warnings
 from collections.abc import Callable, Iterable
@@ -99,7 +100,14 @@ class Check:
                 where = f" (case: {case['name']})" if "name" in case else ""
                 raise CheckFailed(failed.cause, f"{self.name}: {failed}{where}") from None
 
-    def pick(self, function: Callable) -> Callable:
+    def pick_from(self, namespace: dict[str, Any]) -> Callable:
+        """Do ``pick`` for the function of this name in ``globals()``, even if there is none.
+
+        A cell with a syntax error leaves its name undefined; that must not block the rest either.
+        """
+        return self.pick(namespace.get(self.name))
+
+    def pick(self, function: Callable | None) -> Callable:
         """Return ``function`` where it passes the visible check, otherwise the course's own.
 
         So one exercise that is not solved never blocks the rest of a notebook.
@@ -114,20 +122,22 @@ class Check:
         return function
 
     def _answer(self, function: Callable, case: Case) -> Answer:
-        # By identity: two functions of one text are two, and comparing code objects is slow.
+        # By place: a function that is reloaded or copied still stands where it stood.
         forbidden = {
-            id(code): f.__name__.lstrip("_")
+            (code.co_filename, code.co_firstlineno): f.__name__.lstrip("_")
             for f in (self.reference, *self.off_limits)
             for code in _codes(f)
         }
         called: list[str] = []
 
         def watch(frame, event, _):
-            if event == "call" and id(frame.f_code) in forbidden:
-                called.append(forbidden[id(frame.f_code)])
+            place = frame.f_code.co_filename, frame.f_code.co_firstlineno
+            if event == "call" and place in forbidden:
+                called.append(forbidden[place])
 
-        before = sys.getprofile()
+        before, before_threads = sys.getprofile(), threading.getprofile()
         with _quiet():
+            threading.setprofile(watch)  # for threads that begin from now on
             sys.setprofile(watch)
             try:
                 answer = self.probe(function, case)
@@ -139,6 +149,7 @@ class Check:
                 answer = error_answer("raised", _explain(error))
             finally:
                 sys.setprofile(before)
+                threading.setprofile(before_threads)
         if called:
             return error_answer(
                 "reference_called",
