@@ -40,7 +40,7 @@ help:
 lab: .venv/.course
 	@$(BIN)/dalib-edu start work
 	@echo "Opening JupyterLab on work/ (stop it with Ctrl-C) ..."
-	@JUPYTER_CONFIG_PATH=$(CURDIR)/course $(BIN)/jupyter lab --notebook-dir=work $(LAB)
+	@OMP_WAIT_POLICY=PASSIVE JUPYTER_CONFIG_PATH=$(CURDIR)/course $(BIN)/jupyter lab --notebook-dir=work $(LAB)
 
 test: .venv/.test
 	@echo "Style ..."

@@ -95,3 +95,11 @@ def test_proxy_a_distance_of_a_known_overlap():
     generator = torch.Generator().manual_seed(1)
     source, target = (torch.randn(20_000, 1, generator=generator) + m for m in (-1, 1))
     assert proxy_a_distance(source, target) == pytest.approx(2 * (1 - 2 * 0.158655), abs=0.03)
+
+
+def test_the_a_distance_of_sets_of_unequal_size():
+    generator = torch.Generator().manual_seed(0)
+    few = torch.randn(500, 16, generator=generator)
+    many = torch.randn(5000, 16, generator=generator)
+    assert proxy_a_distance(few, many) < 0.3
+    assert proxy_a_distance(few + 6, many) > 1.9

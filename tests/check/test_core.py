@@ -169,6 +169,29 @@ def test_pick(capsys):
     assert capsys.readouterr().out.startswith("add_one: going on with yours\nadd_one: going on wi")
 
 
+def test_pick_from_survives_a_name_that_a_syntax_error_left_undefined(capsys):
+    check = make_check()
+    assert check.pick_from({}) is _reference
+    mine = {"add_one": lambda x: 1 + x}
+    assert check.pick_from(mine) is mine["add_one"]
+    assert "with the course's own version" in capsys.readouterr().out
+
+
+def test_a_reference_in_a_thread_or_a_copy_is_recognised():
+    import concurrent.futures
+    import types
+
+    def in_a_thread(*arguments):
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            return pool.submit(_reference, *arguments).result()
+
+    copied = types.FunctionType(_reference.__code__.replace(co_name="mine"), globals())
+    for function in (in_a_thread, copied):
+        with pytest.raises(CheckFailed) as failed:
+            make_check()(function)
+        assert failed.value.cause == "reference_called"
+
+
 def test_verdict_refuses_no_cases_and_odd_answers():
     check = make_check()
     for cases, answers in (([], []), (check.cases(0), []), (check.cases(0), [1]), ([], [{}])):
