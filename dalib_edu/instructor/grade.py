@@ -1,12 +1,14 @@
 """Grade a class: every submission on its own, each with one status."""
 
 import csv
+import hashlib
 import io
 import json
 import re
 import shutil
+import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -123,10 +125,13 @@ def grade(
         out, [known[n] for n in sorted({_full_name(s, known) for s in found}) if n in known]
     )
     results = []
+    twins = same_predictions(found, known)
     bar = tqdm(found, desc="grading", disable=None if show_progress() else True)
     for submission in bar:
         bar.set_postfix_str(f"{submission.student} {submission.assignment}")
-        results.append(run_submission(submission, known, api))
+        result = run_submission(submission, known, api)
+        reasons = [result.reason, twins.get(submission, "")]
+        results.append(replace(result, reason="; ".join(r for r in reasons if r)))
         write_atomically(out / "grades.csv", grades_csv(results))
     print(grades_table(results))
     print(f"\n{len(results)} submissions; grades and feedback are in {out}")
@@ -176,6 +181,36 @@ def _full_name(submission: Submission, known: dict[str, Homework]) -> str:
     short = {full.split("_")[0]: full for full in known}
     start = re.match(r"[A-Za-z0-9]+", name)
     return short.get(start.group(0).lower(), name) if start else name
+
+
+def same_predictions(found: list[Submission], known: dict[str, Homework]) -> dict[Submission, str]:
+    """Return a note for each submission whose submission.csv is byte for byte another student's.
+
+    It is for the teacher alone: it changes no points and is not in the feedback.
+
+    Args:
+        found: the class.
+        known: the homeworks by name.
+    """
+    same: dict[tuple[str, bytes], list[Submission]] = {}
+    for submission in found:
+        path = submission.folder / "submission.csv"
+        try:
+            content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
+        except OSError:
+            continue
+        if content:
+            key = (_full_name(submission, known), hashlib.sha256(content).digest())
+            same.setdefault(key, []).append(submission)
+    notes = {}
+    for group in same.values():
+        for submission in group:
+            others = sorted({s.student for s in group} - {submission.student})
+            if others:
+                more = f" and {len(others) - 3} more" if len(others) > 3 else ""
+                names = ", ".join(f"{name}'s" for name in others[:3])
+                notes[submission] = f"submission.csv is the same file as {names}{more}"
+    return notes
 
 
 def take_in(submission: Submission, homework: Homework, destination: Path) -> list[str]:
@@ -240,7 +275,9 @@ def _read_notebook(path: Path) -> nbformat.NotebookNode:
         content = json.loads(path.read_bytes())
         if not isinstance(content, dict) or "nbformat" not in content:
             raise Malformed("the file is no notebook")
-        notebook = nbformat.reads(json.dumps(content), as_version=4)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of missing ids; they are given below
+            notebook = nbformat.reads(json.dumps(content), as_version=4)
     except Malformed:
         raise
     except (ValueError, RecursionError) as error:
@@ -254,8 +291,10 @@ def _read_notebook(path: Path) -> nbformat.NotebookNode:
         if isinstance(cell.get("outputs"), list):
             cell["outputs"] = []
     notebook.nbformat_minor = max(notebook.get("nbformat_minor", 0), 5)
-    _, notebook = nbformat.validator.normalize(notebook)
-    errors = list(nbformat.validator.iter_validate(notebook, strip_invalid_metadata=True))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        _, notebook = nbformat.validator.normalize(notebook)
+        errors = list(nbformat.validator.iter_validate(notebook, strip_invalid_metadata=True))
     if errors:
         raise Malformed(f"the notebook is not valid ({str(errors[0].message)[:100]})")
     return notebook

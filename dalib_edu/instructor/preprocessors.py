@@ -10,6 +10,7 @@ nbgrader turns a submission into a grade by a list of preprocessors. Four of the
 ``dalib_edu.instructor.course.configure`` puts them in their places.
 """
 
+import contextlib
 import math
 import re
 import shutil
@@ -17,6 +18,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterable
+from itertools import pairwise, takewhile
 from pathlib import Path
 
 import nbformat
@@ -27,6 +29,7 @@ from nbconvert.filters import strip_ansi
 from nbformat import NotebookNode
 from nbgrader import utils
 from nbgrader.api import Gradebook
+from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import Execute, NbGraderPreprocessor
 from traitlets import Integer
 
@@ -35,6 +38,7 @@ from dalib_edu.instructor.kernels import OwnKernelManager, kernel_environment
 
 GRADED, TIMEOUT, CRASHED, OUT_OF_MEMORY = "graded", "timeout", "crashed", "out of memory"
 STUB = "YOUR ANSWER HERE"
+HANDED_IN_LIMIT = 5_000_000  # bytes of a file that the tests see as it was handed in
 
 
 class NotThisHomework(ValueError):
@@ -65,18 +69,48 @@ class RepairCells(NbGraderPreprocessor):
         """
         # A submission can carry an entry of its own making.
         nb.metadata["dalib_edu"] = NotebookNode()
+        tagged = _drop_tags(nb)
         with Gradebook(resources["nbgrader"]["db_url"]) as gradebook:
             known = _known_cells(gradebook, resources)
         repairs = [
-            *_restore_metadata(nb, known),
+            *_restore_metadata(nb, known, self._release(resources)),
             *_drop_copies(nb, known),
         ]
         if known and not any(_grade_id(cell) for cell in nb.cells):
             raise NotThisHomework("no cell of the homework is in the notebook")
+        repairs += _note_tagged_tests(tagged, known)
         repairs += _note_changed_tests(nb, known)
         repairs += _add_missing(nb, known)
         record(nb, repairs=repairs)
         return nb, resources
+
+    def _release(self, resources: dict) -> list[NotebookNode]:
+        """Return the cells of the released notebook; none where the course folder has no release.
+
+        The gradebook does not know cells without a grade_id, such as the text of a question.
+        """
+        names = resources["nbgrader"]
+        course = CourseDirectory(config=self.config)
+        folder = course.format_path(course.release_directory, ".", names["assignment"])
+        path = Path(folder) / f"{names['notebook']}.ipynb"
+        return nbformat.read(path, as_version=4).cells if path.is_file() else []
+
+
+def _drop_tags(nb: NotebookNode) -> list[NotebookNode]:
+    """Take the tags off every cell, and return the cells that had one.
+
+    Tags say what to leave out: ``skip-execution`` keeps a test from running.
+    """
+    return [cell for cell in nb.cells if cell.metadata.pop("tags", None)]
+
+
+def _note_tagged_tests(tagged: list[NotebookNode], known: dict[str, NotebookNode]) -> list[str]:
+    """Name the test cells that had tags; none has one in the release."""
+    return [
+        f"tags were taken off cell {_grade_id(cell)}"
+        for cell in tagged
+        if _grade_id(cell) and known[_grade_id(cell)].meta.locked
+    ]
 
 
 def _known_cells(gradebook: Gradebook, resources: dict) -> dict[str, NotebookNode]:
@@ -115,9 +149,24 @@ def _released(source: str) -> str:
     return "\n".join(line.rstrip() for line in without_hidden_tests(source).split("\n")).strip()
 
 
-def _restore_metadata(nb: NotebookNode, known: dict[str, NotebookNode]) -> list[str]:
+def _is_manual(entry: NotebookNode) -> bool:
+    """Return whether a person grades what the student writes in this cell."""
+    return bool(entry.meta.grade and entry.meta.solution)
+
+
+def _leave_to_a_person(cell: NotebookNode) -> None:
+    """Make an untouched answer cell differ from the release: nbgrader gives 0 where it does not.
+
+    The answer can stand in another cell, and only a person can tell.
+    """
+    note = "This answer cell had been lost. Look for the answer in the cells around it."
+    cell.source += f"\n\n# {note}" if cell.cell_type == "code" else f"\n\n*{note}*"
+
+
+def _restore_metadata(
+    nb: NotebookNode, known: dict[str, NotebookNode], release: list[NotebookNode]
+) -> list[str]:
     """Set every cell's nbgrader metadata to what the gradebook says; return what was restored."""
-    restored = 0
     for cell in nb.cells:
         meta = cell.metadata.get("nbgrader")
         if not isinstance(meta, dict):
@@ -128,31 +177,75 @@ def _restore_metadata(nb: NotebookNode, known: dict[str, NotebookNode]) -> list[
         else:
             cell.metadata.pop("nbgrader", None)
     present = {_grade_id(cell) for cell in nb.cells} - {None}
-    for cell in nb.cells:
-        if _grade_id(cell):
-            continue
-        grade_id = _recognise(cell, known, present)
-        if grade_id:
+    restored: list[NotebookNode] = []
+
+    def claim(cell: NotebookNode, grade_id: str | None) -> None:
+        if grade_id in known and grade_id not in present and not _grade_id(cell):
             cell.metadata["nbgrader"] = NotebookNode(known[grade_id].meta)
             present.add(grade_id)
-            restored += 1
-    return [f"metadata of {restored} cells restored"] if restored else []
+            restored.append(cell)
+
+    # The surest sign first: a stub alone could be the answer to any question.
+    for cell in nb.cells:
+        claim(cell, cell.get("id"))
+    for cell, grade_id in _answers_behind_questions(nb, known, present, release):
+        claim(cell, grade_id)
+    for cell in nb.cells:
+        claim(cell, _recognise(cell, known, present))
+    repairs = [f"metadata of {len(restored)} cells restored"] if restored else []
+    for cell in restored:
+        entry = known[_grade_id(cell)]
+        if _is_manual(entry):
+            if _released(cell.source) == _released(entry.source):
+                _leave_to_a_person(cell)
+            repairs.append(f"answer {_grade_id(cell)} is left to a person")
+    return repairs
 
 
 def _recognise(cell: NotebookNode, known: dict[str, NotebookNode], present: set) -> str | None:
-    """Return the missing grade_id that a cell without metadata belongs to: by id, or by text."""
-    if cell.get("id") in known and cell.id not in present:
-        return cell.id
+    """Return the missing grade_id that the text of a cell without metadata belongs to."""
     text = _released(cell.source)
     for grade_id, entry in known.items():
         if grade_id in present or entry.cell_type != cell.cell_type or not text:
             continue
         released = _released(entry.source)
-        question = released.split(STUB)[0].strip()
-        is_answer = entry.meta.solution and entry.meta.grade and len(question) > 20
-        if text == released or (is_answer and text.startswith(question)):
+        if _is_manual(entry):
+            question = released.split(STUB)[0].strip()
+            found = len(question) > 20 and text.startswith(question)
+        else:
+            found = text == released
+        if found:
             return grade_id
     return None
+
+
+def _answers_behind_questions(
+    nb: NotebookNode, known: dict[str, NotebookNode], present: set, release: list[NotebookNode]
+) -> list[tuple[NotebookNode, str]]:
+    """Return cells that follow an unchanged question, each with the grade_id that is missing there.
+
+    In the release an answer cell stands right behind the text cell with its question. Here the
+    answer is the first text cell behind the question in which the student wrote something.
+    """
+    texts = {_released(cell.source) for cell in release if not _grade_id(cell)}
+
+    def may_be_answer(cell: NotebookNode) -> bool:
+        plain = cell.cell_type == "markdown" and not _grade_id(cell)
+        return plain and _released(cell.source) not in texts
+
+    found = []
+    for question, answer in pairwise(release):
+        grade_id, text, stub = _grade_id(answer), *map(_released, (question.source, answer.source))
+        missing = grade_id in known and grade_id not in present and _is_manual(known[grade_id])
+        if not missing or {question.cell_type, answer.cell_type} != {"markdown"}:
+            continue
+        places = [i for i, cell in enumerate(nb.cells) if _released(cell.source) == text]
+        if not text or _grade_id(question) or len(places) != 1:
+            continue
+        behind = list(takewhile(may_be_answer, nb.cells[places[0] + 1 :]))
+        written = [cell for cell in behind if _released(cell.source) not in ("", stub)]
+        found += [(cell, grade_id) for cell in (written or behind)[:1]]
+    return found
 
 
 def _drop_copies(nb: NotebookNode, known: dict[str, NotebookNode]) -> list[str]:
@@ -221,6 +314,9 @@ def _add_missing(nb: NotebookNode, known: dict[str, NotebookNode]) -> list[str]:
         last += 1
         nb.cells.insert(last, cell)
         repairs.append(f"cell {grade_id} was missing")
+        if _is_manual(entry):
+            _leave_to_a_person(cell)
+            repairs[-1] += " and is left to a person"
     return repairs
 
 
@@ -232,7 +328,8 @@ class GradingExecute(Execute):
 
     The kernel is of this interpreter, whatever kernelspec the submission names. It gets the grading
     scale, one thread, no progress bars and no GPU, and works in a copy of the submitted folder that
-    holds no notebook, so that the run changes no submitted file and finds no hidden test.
+    holds no notebook, so that the run changes no submitted file and finds no hidden test. Each test
+    sees the files beside the notebook as they were handed in, whatever the run made of them.
 
     When the kernel dies or cannot be stopped, the cells from there on count as failed, and what
     came before keeps its points. How the run ended is written down in the notebook.
@@ -266,7 +363,7 @@ class GradingExecute(Execute):
             home = Path(folder).resolve()
             submitted = resources.get("metadata", {}).get("path") or ""
             copy_submitted_files(Path(submitted).resolve(), home / "work")
-            self._home = home
+            self._home, self._submitted = home, Path(submitted).resolve()
             NotebookClient.__init__(self, nb, None)
             self.resources = {"metadata": {"path": str(home / "work")}}
             environment = kernel_environment(home, "grading", self.threads)
@@ -297,6 +394,8 @@ class GradingExecute(Execute):
                     if time.monotonic() > self._deadline:
                         _fail_from(nb, index, "CellTimeoutError", "not run: the time was up")
                         return TIMEOUT, f"more than {self.total_timeout} s in all"
+                    if utils.is_grade(cell) and utils.is_locked(cell):
+                        put_back_files(self._submitted, self._home / "work")
                     self.execute_cell(cell, index, store_history=True)
             except DeadKernelError:
                 status, reason = _cause_of_death(process)
@@ -384,6 +483,39 @@ def copy_submitted_files(source: Path, destination: Path) -> None:
         destination.mkdir()
 
 
+def put_back_files(submitted: Path, work: Path) -> None:
+    """Make the files beside the notebook what they were when they were handed in.
+
+    A run at grading scale that writes to ``submission.csv`` would replace the student's
+    predictions with those of a network that was hardly trained. Notebooks, links, folders and
+    files above ``HANDED_IN_LIMIT`` are left alone, and so are files that the run made anew.
+
+    Args:
+        submitted: the folder that was handed in; may be missing.
+        work: the folder that the notebook runs in.
+    """
+    for file in sorted(submitted.iterdir()) if submitted.is_dir() else []:
+        if file.is_symlink() or not file.is_file() or file.suffix == ".ipynb":
+            continue
+        if file.stat().st_size > HANDED_IN_LIMIT:
+            continue
+        # A run can take away the right to write in its folder; then its tests see what is there.
+        with contextlib.suppress(OSError):
+            _put_back(file.read_bytes(), work / file.name)
+
+
+def _put_back(content: bytes, path: Path) -> None:
+    """Write ``content`` to ``path`` unless it is there; never through a link that a run made."""
+    plain = path.is_file() and not path.is_symlink()
+    if plain and path.stat().st_size == len(content) and path.read_bytes() == content:
+        return
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    path.write_bytes(content)
+
+
 def cell_label(nb: NotebookNode, index: int) -> str:
     """Return a name for a cell: its grade_id, or its position and first line."""
     cell = nb.cells[index]
@@ -435,7 +567,7 @@ class TidyTestOutputs(NbGraderPreprocessor):
     """Keep from the grade what is no failure, and from nbgrader what it cannot read.
 
     nbgrader gives 0 for any line on stderr, drops a submission whose partial credit is above the
-    maximum, and gives full marks for a negative one.
+    maximum, and gives full marks for a negative one and for a test that did not run.
     """
 
     def preprocess_cell(
@@ -445,6 +577,9 @@ class TidyTestOutputs(NbGraderPreprocessor):
         if cell.cell_type != "code" or not utils.is_grade(cell) or utils.is_solution(cell):
             return cell, resources
         points = float(cell.metadata.nbgrader["points"])
+        failed = any(output.output_type == "error" for output in cell.outputs)
+        if cell.get("execution_count") is None and not failed:
+            cell.outputs.insert(0, error_output("NotRun", "this test did not run"))
         for output in cell.outputs:
             if output.output_type == "stream" and output.name == "stderr":
                 output.name = "stdout"
@@ -509,7 +644,7 @@ def _hide_in_test(cell: NotebookNode) -> None:
 
 def _is_for_students(error: NotebookNode, visible: str) -> bool:
     """Return whether an error says nothing of a hidden test: ours, or raised by a visible line."""
-    if error.ename in ("CheckFailed", "DeadKernelError", "CellTimeoutError"):
+    if error.ename in ("CheckFailed", "DeadKernelError", "CellTimeoutError", "NotRun"):
         return True
     text = strip_ansi("\n".join(error.traceback))
     frames = re.split(r"^(?=Cell In\[|File )", text, flags=re.MULTILINE)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -72,7 +73,7 @@ def graded(tmp_path_factory, hand_in):
     loose = hand_in(root / "loose", "x")
     (folder / "loose").mkdir()
     loose.rename(folder / "loose" / loose.name)
-    (folder / "loose" / "submission.csv").write_text("id,label\n0,7\n")
+    (folder / "loose" / "submission.csv").write_text("id,label\n0,loose\n")
     # nbformat 3, as an old editor writes it
     old = nbformat.convert(nbformat.read(folder / "right" / NAME / f"{NAME}.ipynb", 4), 3)
     hand_in(folder, "old").write_text(nbformat.writes(old, version=3))
@@ -180,10 +181,10 @@ def test_everyone_gets_a_page(graded):
 
 def test_the_predictions_beside_a_notebook_go_along_unchanged(graded):
     _, out, _ = graded
-    for student in ("right", "loose", "sent"):
+    for student, label in (("right", "right"), ("loose", "loose"), ("sent", "x")):
         for folder in ("submitted", "autograded"):
             path = out / folder / student / NAME / "submission.csv"
-            assert path.read_text() == "id,label\n0,7\n"
+            assert path.read_text() == f"id,label\n0,{label}\n"
 
 
 def test_the_table_is_aligned(graded):
@@ -208,6 +209,52 @@ def test_grading_again_keeps_what_a_person_gave(tmp_path, hand_in):
         gradebook.db.commit()
     result = grade.grade(folder, out, root=FIXTURE)[0]
     assert result.score == 9
+
+
+def test_the_same_predictions_are_noted_and_cost_nothing(tmp_path, hand_in):
+    folder = tmp_path / "submissions"
+    for student in ("a", "b", "c", "d", "e"):
+        place = hand_in(folder, student).parent
+        if student != "b":
+            (place / "submission.csv").write_text("id,label\n0,3\n")
+    for student in ("f", "g", "h"):
+        (hand_in(folder, student).parent / "submission.csv").write_text("")
+    hand_in(folder, "i", name="none.ipynb").rename(folder / "i" / NAME / "x.txt")
+    (folder / "i" / NAME / "submission.csv").write_text("id,label\n0,3\n")
+    known = {h.name: h for h in grade.homeworks_in(FIXTURE, None)}
+    found = grade.find_submissions(folder)
+    notes = {s.student: note for s, note in grade.same_predictions(found, known).items()}
+    same = "submission.csv is the same file as "
+    assert notes == {
+        "a": same + "c's, d's, e's and 1 more",
+        "c": same + "a's, d's, e's and 1 more",
+        "d": same + "a's, c's, e's and 1 more",
+        "e": same + "a's, c's, d's and 1 more",
+        "i": same + "a's, c's, d's and 1 more",
+    }
+    for student in ("c", "d", "f", "g", "h", "i"):
+        shutil.rmtree(folder / student)
+    results = grade.grade(folder, tmp_path / "out", root=FIXTURE)
+    assert [(r.student, r.score, r.reason) for r in results] == [
+        ("a", 7, same + "e's"),
+        ("b", 7, ""),
+        ("e", 7, same + "a's"),
+    ]
+    assert same + "e's" in (tmp_path / "out" / "grades.csv").read_text()
+    page = (tmp_path / "out" / "feedback" / "a" / NAME / f"{NAME}.html").read_text()
+    assert "same file" not in page
+
+
+def test_a_notebook_without_ids_is_read_in_silence(tmp_path, hand_in, recwarn):
+    path = hand_in(tmp_path, "s")
+    content = json.loads(path.read_text())
+    for cell in content["cells"]:
+        del cell["id"]
+        cell["metadata"] = {}
+    for minor in (4, 5):
+        path.write_text(json.dumps({**content, "nbformat_minor": minor}))
+        grade._read_notebook(path)
+    assert [str(w.message) for w in recwarn] == []
 
 
 def test_one_homework_can_be_chosen(tmp_path, hand_in):

@@ -15,7 +15,7 @@ from nbgrader.validator import Validator
 from traitlets.config import Config
 
 from dalib_edu.instructor import build as build_module
-from dalib_edu.instructor import demo
+from dalib_edu.instructor import demo, preprocessors
 from dalib_edu.instructor.build import quiet_nbgrader, write_atomically
 from dalib_edu.instructor.course import SOURCE_NOTEBOOKS, configure
 from dalib_edu.instructor.preprocessors import TidyTestOutputs
@@ -170,7 +170,7 @@ def test_a_dead_kernel_removes_the_submission(plain, ours):
 def test_stripped_metadata_gives_no_error_and_no_grade(plain, ours):
     assert plain.autograde("f_strips")["success"]
     assert set(plain.scores("f_strips").values()) == {None}
-    assert ours.scores("f_strips") == {"double_test": 4, "halve_test": 3, "why": 0}
+    assert ours.scores("f_strips") == {"double_test": 4, "halve_test": 3, "why": None}
 
 
 @pytest.mark.parametrize(
@@ -261,6 +261,7 @@ def test_a_slow_first_import_fails_a_right_answer(tmp_path, source, hand_in):
 def test_partial_credit_out_of_range(source, shown, plain_score, our_score):
     """An exception here drops the submission, and more than 0 for less than nothing is a gift."""
     cell = copy.deepcopy(source.cells[demo.find_cell(source, "double_test")])
+    cell.execution_count = 1
     cell.outputs = [nbformat.v4.new_output("execute_result", {"text/plain": shown})]
     if isinstance(plain_score, type):
         with pytest.raises(plain_score):
@@ -362,6 +363,181 @@ def test_an_answer_in_prose_waits_for_a_person(tmp_path, source, hand_in):
     assert [cell.source for cell in kept] == ["**Question.** Why?\n\nBecause they are inverse."]
 
 
+def tag_test(notebook):
+    demo.set_source(notebook, "halve", "def halve(x):\n    return 0")
+    cell = notebook.cells[demo.find_cell(notebook, "halve_test")]
+    cell.metadata.tags = ["skip-execution"]
+
+
+def test_a_skipped_test_gives_full_marks(tmp_path, source, hand_in):
+    for ours, points in ((False, 3), (True, 0)):
+        course = Course(tmp_path / str(ours), source, ours)
+        course.generate()
+        hand_in(course.root / "submitted", "s", tag_test)
+        assert course.autograde("s")["success"]
+        assert course.scores("s") == {"double_test": 4, "halve_test": points, "why": 0}
+    assert entries_of(course).repairs == ["tags were taken off cell halve_test"]
+
+
+def test_a_tag_on_another_cell_is_taken_off_in_silence(tmp_path, source, hand_in):
+    def tag(notebook):
+        notebook.cells[1].metadata.tags = ["skip-execution"]
+
+    course = Course(tmp_path, source, True)
+    course.generate()
+    hand_in(course.root / "submitted", "s", tag)
+    course.autograde("s")
+    graded = nbformat.read(course.graded_notebook("s"), as_version=4)
+    assert graded.cells[1].outputs[0].text == "scale grading\n"
+    assert graded.metadata.dalib_edu.repairs == []
+
+
+@pytest.mark.parametrize(("count", "our_score"), [(None, 0), (7, 4)])
+def test_a_test_that_did_not_run_earns_nothing(source, count, our_score):
+    cell = copy.deepcopy(source.cells[demo.find_cell(source, "double_test")])
+    cell.outputs, cell.execution_count = [], count
+    assert determine_grade(cell) == (4, 4)
+    cell, _ = TidyTestOutputs().preprocess_cell(cell, {}, 0)
+    assert determine_grade(cell) == (our_score, 4)
+    assert len(cell.outputs) == (count is None)
+
+
+def entries_of(course, student="s"):
+    return nbformat.read(course.graded_notebook(student), as_version=4).metadata.dalib_edu
+
+
+# --- answers in prose that lost their metadata --------------------------------------------------
+
+QUESTION = "**Question {}.** Which of the two is larger, and why?"
+
+
+@pytest.fixture(scope="module")
+def questions(source):
+    """The tiny homework with two more questions, each in a cell before its answer."""
+    notebook = copy.deepcopy(source)
+    why = notebook.cells[demo.find_cell(source, "why")]
+    for number in (1, 2):
+        text = QUESTION.format(number)
+        question = nbformat.v4.new_markdown_cell(text, id=f"question-{number}")
+        answer = copy.deepcopy(why)
+        answer.id = answer.metadata.nbgrader.grade_id = f"answer_{number}"
+        answer.source = "### BEGIN SOLUTION\nThe first one.\n### END SOLUTION"
+        notebook.cells += [question, answer]
+    notebook.cells.append(nbformat.v4.new_markdown_cell("# The end of it", id="end"))
+    return notebook
+
+
+def hand_in_answers(course, change):
+    """Hand in the release as nbgrader made it, its metadata and ids stripped."""
+    assert course.generate()["success"]
+    path = course.root / "release" / NAME / f"{NAME}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    change(notebook)
+    strip(notebook)
+    place = course.root / "submitted" / "s" / NAME
+    place.mkdir(parents=True)
+    (place / f"{NAME}.ipynb").write_text(nbformat.writes(notebook))
+    assert course.autograde("s")["success"]
+    graded = nbformat.read(course.graded_notebook("s"), as_version=4)
+    ids = [cell.metadata.get("nbgrader", {}).get("grade_id") for cell in graded.cells]
+    return {name: graded.cells[ids.index(name)].source for name in ("answer_1", "answer_2")}
+
+
+def test_a_stripped_answer_is_found_behind_its_question(tmp_path, questions):
+    def answer(notebook):
+        demo.set_source(notebook, "answer_1", "The larger one, of course.")
+
+    course = Course(tmp_path, questions, True)
+    answers = hand_in_answers(course, answer)
+    assert answers["answer_1"] == "The larger one, of course."
+    # The stub of the second question is not taken for an answer to another one.
+    assert answers["answer_2"].startswith("YOUR ANSWER HERE\n\n*This answer cell had been lost.")
+    scores = course.scores("s")
+    assert scores["answer_1"] is None
+    assert scores["answer_2"] is None
+    repairs = entries_of(course).repairs
+    assert "answer answer_1 is left to a person" in repairs
+    assert "answer answer_2 is left to a person" in repairs
+
+
+def test_an_answer_below_an_untouched_stub_is_the_one_that_counts(tmp_path, questions):
+    def answer(notebook):
+        own = nbformat.v4.new_markdown_cell("In a cell of its own.")
+        notebook.cells.insert(demo.find_cell(notebook, "answer_1") + 1, own)
+
+    answers = hand_in_answers(Course(tmp_path, questions, True), answer)
+    assert answers["answer_1"] == "In a cell of its own."
+    assert answers["answer_2"].startswith("YOUR ANSWER HERE")
+
+
+def test_an_answer_that_cannot_be_found_is_left_to_a_person(tmp_path, questions):
+    def answer(notebook):
+        demo.set_source(notebook, "question-1", "My own words for the question")
+        demo.set_source(notebook, "answer_1", "Somewhere.")
+        notebook.cells.pop(demo.find_cell(notebook, "answer_2"))
+
+    course = Course(tmp_path, questions, True)
+    answers = hand_in_answers(course, answer)
+    scores = course.scores("s")
+    for name in ("answer_1", "answer_2"):
+        assert "This answer cell had been lost" in answers[name]
+        assert scores[name] is None
+        assert f"cell {name} was missing and is left to a person" in entries_of(course).repairs
+    graded = nbformat.read(course.graded_notebook("s"), as_version=4)
+    assert "Somewhere." in [cell.source for cell in graded.cells]
+
+
+# --- files beside the notebook ------------------------------------------------------------------
+
+READS = (
+    "from pathlib import Path\n"
+    "found = Path('submission.csv').read_text()\n"
+    "assert found == 'id,label\\n0,s\\n', found"
+)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "Path('submission.csv').write_text('id,label\\n0,x\\n')",
+        "Path('submission.csv').unlink()",
+        "Path('submission.csv').unlink(); Path('submission.csv').mkdir()",
+        "Path('kept').write_text('k'); Path('submission.csv').unlink(); "
+        "Path('submission.csv').symlink_to('kept')",
+    ],
+)
+def test_tests_see_the_files_that_were_handed_in(tmp_path, source, hand_in, spoil):
+    homework = copy.deepcopy(source)
+    demo.set_source(homework, "double_test", READS)
+    halve = "assert not Path('kept').exists() or Path('kept').read_text() == 'k'"
+    demo.set_source(homework, "halve_test", halve)
+    course = Course(tmp_path, homework, True)
+    course.generate()
+    text = f"from pathlib import Path\n{spoil}"
+    hand_in(course.root / "submitted", "s", change_cell("double", text))
+    assert course.autograde("s")["success"]
+    assert course.scores("s") == {"double_test": 4, "halve_test": 3, "why": 0}
+
+
+def test_what_is_put_back_and_what_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(preprocessors, "HANDED_IN_LIMIT", 10)
+    submitted, work, secret = tmp_path / "submitted", tmp_path / "work", tmp_path / "secret"
+    secret.write_text("not yours")
+    (submitted / "folder").mkdir(parents=True)
+    work.mkdir()
+    for name, text in {"a.csv": "handed in", "large": "x" * 11, "a.ipynb": "{}"}.items():
+        (submitted / name).write_text(text)
+        (work / name).write_text("of the run")
+    (submitted / "link").symlink_to(secret)
+    preprocessors.put_back_files(submitted, work)
+    preprocessors.put_back_files(tmp_path / "missing", work)
+    assert {p.name: p.read_text() for p in work.iterdir()} == {
+        "a.csv": "handed in",
+        "large": "of the run",
+        "a.ipynb": "of the run",
+    }
+
+
 # --- the student's kernel and everyone else's ---------------------------------------------------
 
 
@@ -391,7 +567,7 @@ def test_the_grading_environment_is_the_kernels_alone(tmp_path, source, hand_in,
 def test_the_run_changes_no_submitted_file(ours):
     for folder in ("submitted", "autograded"):
         path = ours.root / folder / "c_right" / NAME / "submission.csv"
-        assert path.read_text() == "id,label\n0,7\n"
+        assert path.read_text() == "id,label\n0,c_right\n"
         assert not path.with_name("submission_rerun.csv").exists()
 
 
