@@ -203,6 +203,7 @@ predict = check.predict.pick_from(globals())
 
 # %%
 device = "cuda" if torch.cuda.is_available() else "cpu"
+torch.set_num_threads(1)  # so small a network is no faster with two
 x_source, x_target = (
     transforms.to_float(data.images).to(device).contiguous(memory_format=torch.channels_last)
     for data in (source_test, test)
@@ -547,7 +548,7 @@ choices = {
     "paper schedule": lambda p: config.lambda_ * lambda_at(p, "paper"),
     "paper, reversal": lambda p: config.lambda_ * lambda_at(p, "paper"),
 }
-marks = [round(config.steps * part) for part in (0, 0.125, 0.25, 0.5, 0.75, 1)]
+marks = [round(config.steps * part) for part in (0, 0.125, 0.25, 0.5, 1)]
 
 
 def reversal_step(model, optimizers, source_images, labels, target_images, lambda_):
@@ -832,7 +833,7 @@ print(plot.table([{"mistake": name, "target %": value} for name, value in mistak
 # Predict the test drawings, `x_target`, with the network of the second stage, and write the
 # predictions with
 # `submit.write_submission(submission_file, labels)`: a CSV file with the columns `id` (the position of
-# the picture, from 0) and `label`. The file must reach 72% on the test drawings. You can score it on
+# the picture, from 0) and `label`. The file must reach 70% on the test drawings. You can score it on
 # the command line, too: `dalib-edu score hw2 submission.csv`. Hand it in together with this notebook.
 
 # %%
@@ -882,11 +883,11 @@ check.submission("submission.csv")
 # ### BEGIN SOLUTION
 # **Model answer.** For a small $\lambda$ at the start: the features carry no class information yet, so the
 # adversary pushes $F$ around before there is anything to align, and can align a class with the wrong class of
-# the other domain. In the second table 0.7 throughout is near chance (11.8%) at the first mark, where every
-# other row is near 30%. Against a small $\lambda$ at the end: 0.1 throughout ends at 68.8%, the control without an
-# adversary at 68.4%; the rows that grow to 0.5 end at 77 to 82%. Too small to rely on: the differences among
-# 0.7, the logarithm and the paper's schedule (79 to 82%), since the same schedule trained in two ways ends at 81.6
-# and 77.0%. (Figures of the run above; yours may differ. What counts is that the answer reads its own tables
+# the other domain. In the second table 0.7 throughout is near chance (13.4%) at the first mark, where every
+# other row is near 30%. Against a small $\lambda$ at the end: 0.1 throughout ends at 60.4%, below the control
+# without an adversary (64.8%); the rows that grow to 0.5 end at 72 to 81%. Too small to rely on: the differences
+# among 0.7, the logarithm and the paper's schedule (72 to 79%), since the same schedule trained in two ways ends
+# at 71.5 and 81.3%. (Figures of the run above; yours may differ. What counts is that the answer reads its own tables
 # rightly.)
 #
 # **Rubric.** 1 point for each direction with its reason; 2 for own figures that are quoted and read rightly (1 if

@@ -1196,7 +1196,7 @@ pseudo_label_loss = Check(
 
 # --- submission ---------------------------------------------------------------------------------
 
-ENOUGH = 0.72  # accuracy; source-only stays below, an adapted network has room above
+ENOUGH = 0.7  # accuracy; source-only stays below, an adapted network has room above
 
 
 def _submission_cases(seed: int) -> list[Case]:
