@@ -5,6 +5,8 @@ BIN := .venv/bin
 TEST_ENV := OMP_NUM_THREADS=1 DALIB_EDU_PROGRESS=off MPLBACKEND=Agg
 TESTS ?= tests
 WORKERS ?= 2
+# JupyterLab refuses to run as root (in a container, say) unless told so.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .PHONY: help lab test demo course bench site clean
 help:
@@ -40,7 +42,7 @@ help:
 lab: .venv/.course
 	@$(BIN)/dalib-edu start work
 	@echo "Opening JupyterLab on work/ (stop it with Ctrl-C) ..."
-	@OMP_WAIT_POLICY=PASSIVE JUPYTER_CONFIG_PATH=$(CURDIR)/course $(BIN)/jupyter lab --notebook-dir=work $(LAB)
+	@OMP_WAIT_POLICY=PASSIVE JUPYTER_CONFIG_PATH=$(CURDIR)/course $(BIN)/jupyter lab --notebook-dir=work $(AS_ROOT) $(LAB)
 
 test: .venv/.test
 	@echo "Style ..."
