@@ -280,3 +280,7 @@ def demo(
 def _known(homework: str) -> None:
     if homework.split("_")[0] != "hw2":
         raise UserError(f"this command knows hw2, not {homework!r}")
+
+
+if __name__ == "__main__":
+    main()

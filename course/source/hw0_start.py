@@ -29,8 +29,8 @@
 #   the cell says *what* the function must do; *how* is up to you.
 # - The cell after it checks your function and tells you at once whether it is right, and if not,
 #   what probably went wrong. Change your function and run both cells again, as often as you like.
-# - Stuck? Leave the exercise and run on. The cell that says "going on" then lends you the course's
-#   own version, so that nothing below is blocked. You only lose the points of that exercise.
+# - Stuck? Go on with the cell below the check. It lends you the course's own version, so that
+#   nothing further down is blocked. You only lose the points of that exercise.
 
 # %%
 import torch
