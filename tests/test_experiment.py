@@ -372,3 +372,41 @@ def test_one_seed_of_the_embedded_preset_beats_source_only():
     base, adapted = results
     assert adapted.target_accuracy > base.target_accuracy + 0.05, experiment.table(results)
     assert base.source_accuracy > 0.7, experiment.table(results)
+
+
+# --- the command --------------------------------------------------------------------------------
+
+
+def test_the_command_on_folders_of_real_pictures(tmp_path, capsys):
+    from dalib_edu.data import export
+
+    export.export_pacs(tmp_path / "PACS", per_class=8, size=40)
+    arguments = {"scale": "grading", "source": "cartoon", "target": "sketch", "steps": 2}
+    files = {"json_file": tmp_path / "out.json", "plot_file": tmp_path / "out.png"}
+    results = experiment.report(data=tmp_path, **arguments, **files)  # PACS is found inside
+    shown = capsys.readouterr().out
+    assert "cartoon -> sketch: 56 labelled, 56 unlabelled, tested on 24; 2 steps" in shown
+    assert [r.method for r in results] == ["source_only", "dann"]
+    written = json.loads((tmp_path / "out.json").read_text())
+    assert written["results"][1]["target_accuracy"] == results[1].target_accuracy
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+    again = experiment.report(data=tmp_path / "PACS", **arguments)
+    assert [r.target_accuracy for r in again] == [r.target_accuracy for r in results]
+
+
+def test_real_domains_are_split_without_overlap_and_labels_are_hidden(tmp_path):
+    from dalib_edu.data import export
+
+    export.export_pacs(tmp_path, per_class=5, size=40)
+    task = experiment.real_task(tmp_path, "photo", "sketch")
+    assert (len(task.target), len(task.target_test)) == (35, 15)
+    assert (task.target.labels == -1).all()
+    assert (task.target_test.labels >= 0).all()
+    train = {image.numpy().tobytes() for image in task.target.images}
+    assert not train & {image.numpy().tobytes() for image in task.target_test.images}
+    assert set(task.source.images.unique().tolist()) == {0, 255}  # photographs became edges
+
+
+def test_a_file_in_no_folder_is_refused_before_anything_is_trained(tmp_path):
+    with pytest.raises(UserError, match="there is no folder"):
+        experiment.report(steps=1, json_file=tmp_path / "nowhere" / "out.json")
