@@ -395,6 +395,7 @@ def curves(results: Sequence[Result], *, window: int = 20) -> dict[str, dict[str
 # --- the command --------------------------------------------------------------------------------
 
 TEST_SHARE = 0.3  # of a real domain's pictures
+PLOT_ENDINGS = (".png", ".pdf", ".svg")
 
 
 def real_task(
@@ -469,6 +470,9 @@ def report(
     for file in filter(None, (json_file, plot_file)):
         if not Path(file).absolute().parent.is_dir():
             raise UserError(f"{file}: there is no folder {Path(file).absolute().parent}")
+    # Refused now, not after minutes of training.
+    if plot_file and Path(plot_file).suffix.lower() not in PLOT_ENDINGS:
+        raise UserError(f"{plot_file}: a plot's name ends in {', '.join(PLOT_ENDINGS)}")
     config = dann.PRESETS[scale]
     config = replace(config, steps=steps or config.steps)
     if data is not None:
@@ -483,10 +487,17 @@ def report(
     results = run(task, config, methods=methods, seeds=seeds, device=device, jobs=jobs)
     print(table(results))
     if json_file:
-        Path(json_file).write_text(json.dumps(to_json(results, config), indent=1) + "\n")
+        _write(Path(json_file), json.dumps(to_json(results, config), indent=1) + "\n")
     if plot_file:
         _draw_losses(results, Path(plot_file))
     return results
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _draw_losses(results: Sequence[Result], path: Path) -> None:
@@ -500,5 +511,5 @@ def _draw_losses(results: Sequence[Result], path: Path) -> None:
     figure = plot.lines(named, title="Losses, mean over seeds", xlabel="step", ylabel="loss")
     try:
         figure.savefig(path)
-    except ValueError as error:  # an ending that matplotlib does not know
-        raise UserError(f"{path}: {error}") from None
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None

@@ -410,3 +410,5 @@ def test_real_domains_are_split_without_overlap_and_labels_are_hidden(tmp_path):
 def test_a_file_in_no_folder_is_refused_before_anything_is_trained(tmp_path):
     with pytest.raises(UserError, match="there is no folder"):
         experiment.report(steps=1, json_file=tmp_path / "nowhere" / "out.json")
+    with pytest.raises(UserError, match="ends in .png"):
+        experiment.report(steps=1, plot_file=tmp_path / "out.xyz")
