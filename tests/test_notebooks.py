@@ -175,10 +175,11 @@ def run_nbval(notebook, folder, threads):
     )
 
 
-@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
 @each
-def test_a_new_run_gives_the_same_outputs(homework, threads, tmp_path):
-    done = run_nbval(homework.solution, tmp_path, threads)
+def test_a_new_run_gives_the_same_outputs(homework, tmp_path):
+    # The committed copy was made with two threads, so this compares one thread with two.
+    done = run_nbval(homework.solution, tmp_path, threads=1)
     assert done.returncode == 0, done.stdout[-4000:]
 
 
