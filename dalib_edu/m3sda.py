@@ -311,6 +311,17 @@ def phase2_step(
     """
     with torch.no_grad():  # F does not learn here, so its graph would be built for nothing
         features = [model.feature_extractor(images) for images in (*sources, target)]
+    return _disagree(model, optimizers, features, labels, scaler)
+
+
+def _disagree(
+    model: M3sda,
+    optimizers: Optimizers,
+    features: Sequence[Tensor],
+    labels: Sequence[Tensor],
+    scaler: torch.amp.GradScaler,
+) -> Figures:
+    """Do phase 2 from features (N_i, D) without a graph, of each source and of the target last."""
     gap = discrepancy(model.classifier1(features[-1]), model.classifier2(features[-1]))
     loss = class_loss(model, features[:-1], labels) - gap
     _update(loss, [optimizers.classifiers], scaler)
@@ -323,12 +334,14 @@ def phase3_step(
     target: Tensor,
     repeats: int,
     scaler: torch.amp.GradScaler,
+    features: Tensor | None = None,
 ) -> Figures:
     """Phase 3: F alone learns, ``repeats`` times on one batch, to make C1 and C2 agree on it.
 
     Args:
         model, optimizers, target, scaler: as ``phase1_step``.
         repeats: number of updates, 1 or more; the features are new for each.
+        features: F's of the target (M, D), with their graph, if F has not moved since.
 
     Returns:
         the discrepancy before the last update.
@@ -340,8 +353,11 @@ def phase3_step(
         raise ValueError(f"phase 3 is done once or more, not {repeats} times")
     with _frozen(model.classifier1, model.classifier2):
         for _ in range(repeats):
-            gap = discrepancy(*model.logits(target))
+            if features is None:
+                features = model.feature_extractor(target)
+            gap = discrepancy(model.classifier1(features), model.classifier2(features))
             _update(gap, [optimizers.features], scaler)
+            features = None  # F has moved
     return {"discrepancy": gap.item()}
 
 
@@ -358,6 +374,21 @@ def _frozen(*modules: nn.Module) -> Iterator[None]:
             weight.requires_grad_(True)
 
 
+@contextmanager
+def _counting_twice(module: nn.Module) -> Iterator[None]:
+    """Let a forward move BatchNorm's averages as far as two forwards of the same batch would."""
+    norms = [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    try:
+        for norm in norms:
+            if norm.momentum is not None:  # None: a plain mean over all batches
+                norm.momentum = 1 - (1 - norm.momentum) ** 2
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+
+
 def train_step(
     model: M3sda,
     optimizers: Optimizers,
@@ -372,6 +403,9 @@ def train_step(
 ) -> Figures:
     """Do one iteration: the three phases in order on the same batches; F steps 1 + repeats times.
 
+    The networks come out as by ``phase1_step``, ``phase2_step`` and ``phase3_step`` one after the
+    other. But F rests in phase 2, so that one forward of the target serves it and phase 3's start.
+
     Args:
         model, optimizers, sources, labels, target, weight, scaler, orders: as ``phase1_step``.
         repeats: of phase 3; with 0 there is neither phase 2 nor 3, and moments alone are matched.
@@ -382,8 +416,13 @@ def train_step(
     """
     figures = phase1_step(model, optimizers, sources, labels, target, weight, scaler, orders)
     if repeats:
-        figures |= phase2_step(model, optimizers, sources, labels, target, scaler)
-        figures |= phase3_step(model, optimizers, target, repeats, scaler)
+        with torch.no_grad():
+            of_sources = [model.feature_extractor(images) for images in sources]
+        with _counting_twice(model.feature_extractor):
+            of_target = model.feature_extractor(target)
+        features = [*of_sources, of_target.detach()]
+        figures |= _disagree(model, optimizers, features, labels, scaler)
+        figures |= phase3_step(model, optimizers, target, repeats, scaler, of_target)
     return figures
 
 

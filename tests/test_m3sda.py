@@ -460,6 +460,61 @@ def test_an_iteration_is_the_three_phases_in_order():
     assert_same_weights(one, two)
 
 
+def plain_iteration(model, optimizers, sources, labels, target, weight, repeats):
+    """Do the three phases with every forward and every graph, one loss after the other."""
+    classifiers = model.classifier1, model.classifier2
+    f, c = optimizers.features, optimizers.classifiers
+    for phase in (1, 2, *repeats * [3]):
+        domains = [target] if phase == 3 else [*sources, target]
+        features = [model.feature_extractor(images) for images in domains]
+        one, two = (classifier(features[-1]).softmax(1) for classifier in classifiers)
+        gap = (one - two).abs().mean()
+        loss = gap
+        if phase < 3:
+            class_loss = sum(
+                nn.functional.cross_entropy(classifier(of_source), its_labels)
+                for of_source, its_labels in zip(features[:-1], labels, strict=True)
+                for classifier in classifiers
+            )
+            loss = class_loss - gap
+        if phase == 1:
+            a, b, t = ([x.mean(0), (x * x).mean(0)] for x in features)
+            loss = class_loss + weight * sum(
+                ((a[k] - t[k]).norm() + (b[k] - t[k]).norm()) / 2 + (a[k] - b[k]).norm()
+                for k in range(2)
+            )
+        model.zero_grad()
+        loss.backward()
+        for optimizer in {1: (f, c), 2: (c,), 3: (f,)}[phase]:
+            optimizer.step()
+
+
+@pytest.mark.parametrize("repeats", [1, 2, 4])
+def test_an_iteration_is_a_plain_loop_with_fewer_forwards(repeats):
+    """With BatchNorm, whose averages must move as often as in the plain loop, too."""
+    torch.manual_seed(0)
+    one = M3sda.build(3, 3, width=0.05).double()
+    two, forwards = copy.deepcopy(one), []
+    one.feature_extractor.register_forward_hook(
+        lambda _, images, features: forwards.append(features.requires_grad)
+    )
+    optimizers1, optimizers2 = adamw(one), adamw(two)
+    for i in range(3):
+        sources, labels, target = pictures(i)
+        sources, target = [images.double() for images in sources], target.double()
+        m3sda.train_step(
+            one, optimizers1, sources, labels, target, weight=0.3, repeats=repeats, scaler=OFF
+        )
+        plain_iteration(two, optimizers2, sources, labels, target, 0.3, repeats)
+    # Phase 1, the sources in phase 2 without a graph, and the target once for each repeat.
+    assert forwards == 3 * (3 * [True] + 2 * [False] + repeats * [True])
+    found, expected = one.state_dict(), two.state_dict()
+    for name in (name for name in found if not name.endswith("num_batches_tracked")):
+        torch.testing.assert_close(found[name], expected[name], rtol=1e-9, atol=1e-12)
+    norms = [m for m in one.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert {norm.momentum for norm in norms} == {nn.BatchNorm2d(1).momentum}
+
+
 def test_without_its_parts_an_iteration_is_the_baselines():
     one, two, (sources, labels, target) = small(), small(), batch()
     optimizers1, optimizers2 = adamw(one), adamw(two)

@@ -12,12 +12,17 @@ def test_it_runs_and_tells_a_ratio_for_each_way(monkeypatch, capsys):
     monkeypatch.setattr("sys.argv", arguments)
     bench.main()
     lines = capsys.readouterr().out.splitlines()[2:]
-    assert [line.split("  ")[1] for line in lines] == [
-        "circulating",
-        "ours",
-        "ours, channels last",
-    ]
-    assert lines[0].split()[2] == "1.00x"
+    names = [line.split("  ")[1] for line in lines if line.startswith("  ")]
+    assert names == ["circulating", "ours", "ours, channels last", "ours", "ours, channels last"]
+    assert lines[0].split()[-1] == "1.00x"
+    assert [line.split("; ")[1].split(":")[0] for line in lines[-2:]] == ["goal 1.2x", "goal 1.7x"]
+
+
+def test_how_much_work_is_left_out():
+    """Of 30 forwards' worth (a backward is worth two) 23 are left; but for the first layer."""
+    circulating, ours, last = map(bench.operations, bench.ways(4, 0.125).values())
+    assert ours == last
+    assert circulating / ours == pytest.approx(30 / 23, rel=0.01)
 
 
 def test_the_ways_start_from_the_same_weights():
