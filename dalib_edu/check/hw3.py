@@ -5,7 +5,7 @@ forward for both domains and a forward for each give the same, and an honest sol
 The judges compute in double precision from the weights alone, without a module or a reversal.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -126,6 +126,11 @@ def _gradients(parameters: dict[str, Tensor]) -> dict[str, Tensor]:
     return {n: torch.zeros_like(p) if p.grad is None else p.grad for n, p in parameters.items()}
 
 
+def _in_mode(module: nn.Module, training: bool) -> np.ndarray:
+    """Return whether the module and all within it are in that mode."""
+    return np.array(all(each.training == training for each in module.modules()))
+
+
 def _exact(case: Case) -> Weights:
     """Return the model's weights for the judges, in double precision."""
     return {
@@ -244,7 +249,11 @@ def _head_cases(seed: int) -> list[Case]:
     rng = np.random.default_rng(seed)
     alexnet = _alexnet_head(5, 7, 0.5)
     if seed == VISIBLE:
-        kinds = [("AlexNet's layers", alexnet, 2), ("one hidden layer", _small_head(6), 2)]
+        kinds = [
+            ("AlexNet's layers", alexnet, 2),
+            ("one hidden layer", _small_head(6), 2),
+            ("three domains", _small_head(5), 3),
+        ]
     else:
         a, b, c, d = (int(n) for n in rng.integers(3, 9, 4))
         deep = [
@@ -316,6 +325,8 @@ def _head_probe(init_domain_head: Callable, case: Case) -> Answer:
         "structure": _structure(head),
         "label structure": _structure(classifier),
         "trainable": np.array(all(w.requires_grad for w in weights.values())),
+        "in training": _in_mode(head, True),
+        "label in training": _in_mode(classifier, True),
         **{f"head {name}": plain(value) for name, value in weights.items()},
         **{f"label {name}": plain(v) for name, v in _linear_weights(classifier).items()},
     }
@@ -359,9 +370,15 @@ def _head_judge(case: Case, answer: Answer) -> None:
     for name, value in before.items():
         if not close(take(answer, f"label {name}", value.shape, "the label head"), value):
             raise CheckFailed("label_head_changed", changed)
+    if not take_flag(answer, "label in training"):
+        message = "the label head is in evaluation mode afterwards: leave it as it is"
+        raise CheckFailed("label_head_changed", message)
     _judge_structure(case, _structure_of(answer, "structure"))
     if not take_flag(answer, "trainable"):
         raise CheckFailed("frozen", "the new head's weights take no gradient: it must learn")
+    if not take_flag(answer, "in training"):
+        message = "the new head is in evaluation mode, where dropout rests: it must be in training"
+        raise CheckFailed("in_eval", message)
     hidden, last = _judge_head_weights(case, before, answer)
     if take_flag(answer, "shared"):
         message = (
@@ -539,6 +556,7 @@ def _pretrained_probe(load_pretrained: Callable, case: Case) -> Answer:
     counts = [list(kept).count(name) for name in names]
     answer = {"kept": np.array([*counts, len(kept) - sum(counts)])}
     answer |= {f"model {name}": plain(value) for name, value in after.items()}
+    answer["in training"] = _in_mode(model, True)
     answer["shared"] = np.array(
         _move_together(model.classifier, _linear_weights(model.domain_classifier))
     )
@@ -569,6 +587,9 @@ def _pretrained_judge(case: Case, answer: Answer) -> None:
     if take_flag(answer, "state shared"):
         message = "the model trains in the memory of the weights that it is given: copy them"
         raise CheckFailed("state_shared", message)
+    if not take_flag(answer, "in training"):
+        message = "the model is in evaluation mode afterwards: leave the mode as it is"
+        raise CheckFailed("left_in_eval", message)
     kept = [f"domain_{LAST}{end}" for end in ("weight", "bias")]
     kept += [f"{LAST}{end}" for end in ("weight", "bias")] if other_classes else []
     _judge_names(answer, sorted(fresh), set(kept))
@@ -640,6 +661,7 @@ load_pretrained = Check(
     _pretrained_probe,
     _pretrained_judge,
     dann_alexnet.load_pretrained,
+    (dann_alexnet._check_fit, dann_alexnet._copy_hidden_layers),
 )
 
 # --- DannAlexNet --------------------------------------------------------------------------------
@@ -720,7 +742,6 @@ def _dann_probe(network: Callable, case: Case) -> Answer:
     found = {id(parameter) for parameter in model.parameters()}
     answer = {
         "registered": np.array(all(id(p) in found for p in tiny.parameters())),
-        "eval": np.array(not model.training),
     }
     for which, result in logits.items():
         if isinstance(result, (tuple, list)):
@@ -728,6 +749,7 @@ def _dann_probe(network: Callable, case: Case) -> Answer:
             raise CheckFailed("several", message)
         answer[f"{which} logits"] = plain(result, OUTPUTS[which])
         answer |= _backward(tiny, result, case[f"{which} after"], which)
+    answer["mode kept"] = _in_mode(model, not case["eval"])
     return answer
 
 
@@ -753,7 +775,7 @@ def _dann_judge(case: Case, answer: Answer) -> None:
         raise CheckFailed("not_registered", message)
     _judge_domain_logits(case, answer, weights, plain(of_class), plain(of_domain))
     _judge_class_logits(answer, plain(of_class), plain(of_domain))
-    if take_flag(answer, "eval") != case["eval"]:
+    if not take_flag(answer, "mode kept"):
         raise CheckFailed("mode_changed", "forward must not switch between train and eval mode")
     for which in ("class", "domain"):
         if not take_flag(answer, f"{which} attached"):
@@ -860,7 +882,14 @@ def _wrong_reversal(part: str, own: np.ndarray, alpha: float) -> list[Wrong]:
 
 
 # It takes a class in place of a function.
-DannAlexNet = Check("DannAlexNet", _dann_cases, _dann_probe, _dann_judge, dann_alexnet.DannAlexNet)
+DannAlexNet = Check(
+    "DannAlexNet",
+    _dann_cases,
+    _dann_probe,
+    _dann_judge,
+    dann_alexnet.DannAlexNet,
+    (_Tiny.forward,),
+)
 
 # --- three_pass_step ----------------------------------------------------------------------------
 
@@ -934,11 +963,19 @@ def _step_probe(three_pass_step: Callable, case: Case) -> Answer:
         for name in ("class_loss", "domain_loss"):
             if not isinstance(figures, dict) or name not in figures:
                 raise CheckFailed("figures", f'return a dictionary of figures, with "{name}"')
-            plain_scalar(figures[name], f'figure "{name}"')
+            answer[f"{name} {call}"] = _figure(figures[name], f'figure "{name}"')
         answer[f"steps {call}"] = np.array(optimizer.steps)
+        answer[f"in training {call}"] = _in_mode(model, True)
         for part in PARTS:
             answer[f"{part} {call}"] = _flat(dict(model.named_parameters()), part)
     return answer
+
+
+def _figure(value: Any, what: str) -> np.ndarray:
+    if isinstance(value, Tensor) and value.requires_grad:
+        message = f"{what} is a tensor that keeps its graph: return a plain number, use .item()"
+        raise CheckFailed("keeps_graph", message)
+    return plain_scalar(value, what)
 
 
 # The typical mistakes, in the order in which they are looked for.
@@ -978,15 +1015,17 @@ STEP_FAULTS = {
 
 
 def _three_passes(case: Case, fault: str = "") -> Iterator[tuple[str, np.ndarray]]:
-    """Do the calls, rightly or with one of ``STEP_FAULTS``; yield an answer as the probe's.
+    """Do the calls, rightly or with one of ``STEP_FAULTS``; yield each part after each call.
 
-    One figure at a time, so that a comparison can stop at the first that differs.
+    One at a time, so that a comparison can stop at the first that differs. Before its parts, each
+    call yields the losses of its three passes.
     """
     weights = _exact(case)
     left = {name: torch.full_like(weight, STALE) for name, weight in weights.items()}
     velocity = {name: torch.zeros_like(weight) for name, weight in weights.items()}
     for call in range(CALLS):
-        gradients = _step_gradients(case, weights, call, fault)
+        gradients, losses = _step_gradients(case, weights, call, fault)
+        yield f"losses {call}", np.array(losses)
         with torch.no_grad():
             for name, weight in weights.items():
                 gradient = gradients[name]
@@ -999,8 +1038,10 @@ def _three_passes(case: Case, fault: str = "") -> Iterator[tuple[str, np.ndarray
             yield f"{part} {call}", _flat(weights, part)
 
 
-def _step_gradients(case: Case, weights: Weights, call: int, fault: str) -> dict[str, Tensor]:
-    """Return the sum of the three passes' gradients: G_f's domain gradient times -alpha."""
+def _step_gradients(
+    case: Case, weights: Weights, call: int, fault: str
+) -> tuple[dict[str, Tensor], list[float]]:
+    """Return the sum of the passes' gradients, G_f's domain gradient times -alpha; the losses."""
     alpha = case["alpha"]
     labels_of = {"swapped_labels": (1, 0), "same_label": (0, 0), "all_ones": (1, 1)}
     of_source, of_target = labels_of.get(fault, (0, 1))
@@ -1015,14 +1056,16 @@ def _step_gradients(case: Case, weights: Weights, call: int, fault: str) -> dict
     )
     factors = _pass_factors(fault, alpha, len(source), len(target))
     of_features, of_head = _domain_factors(fault, alpha)
-    total = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+    total, losses = {name: torch.zeros_like(weight) for name, weight in weights.items()}, []
     for (head, images, wanted), factor in zip(passes, factors, strict=True):
         logits = _logits(case, weights, head, _flat_features(weights, images))
-        for name, gradient in _gradients_of(F.cross_entropy(logits, wanted), weights).items():
+        loss = F.cross_entropy(logits, wanted)
+        losses.append(loss.item())
+        for name, gradient in _gradients_of(loss, weights).items():
             if head == "domain_classifier":
                 gradient = gradient * (of_features if name.startswith("features") else of_head)
             total[name] = total[name] + factor * gradient
-    return total
+    return total, losses
 
 
 def _domain_factors(fault: str, alpha: float) -> tuple[float, float]:
@@ -1058,25 +1101,61 @@ def _pass_factors(fault: str, alpha: float, source: int, target: int) -> tuple[f
 
 
 def _step_judge(case: Case, answer: Answer) -> None:
-    actual, start = {}, _exact(case)
+    right = dict(_three_passes(case))
+    _judge_networks(case, answer, right)
+    for call in range(CALLS):
+        if not take_flag(answer, f"in training {call}"):
+            message = "the model is in evaluation mode afterwards: leave the mode as it is"
+            raise CheckFailed("left_in_eval", message)
+        _judge_figures(case, answer, call, right[f"losses {call}"])
+
+
+def _judge_networks(case: Case, answer: Answer, right: dict[str, np.ndarray]) -> None:
+    actual = {}
     for call in range(CALLS):
         for part in PARTS:
-            name, shape = f"{part} {call}", _flat(start, part).shape
-            actual[name] = take(answer, name, shape, _what(name))
+            name = f"{part} {call}"
+            actual[name] = take(answer, name, right[name].shape, _what(name))
         _judge_steps(take(answer, f"steps {call}", (), "the number of steps"), call + 1)
-    right = dict(_three_passes(case))
 
-    def fits(values: Iterator[tuple[str, np.ndarray]]) -> bool:
-        return all(close(actual[name], value, atol=1e-5) for name, value in values)
+    def fits(values: Iterable[tuple[str, np.ndarray]]) -> bool:
+        return all(close(actual[name], v, atol=1e-5) for name, v in values if name in actual)
 
-    if fits(iter(right.items())):
+    if fits(right.items()):
         return
     for fault, message in STEP_FAULTS.items():
         if fits(_three_passes(case, fault)):
             raise CheckFailed(fault, message)
-    first = next(name for name in right if not close(actual[name], right[name], atol=1e-5))
+    first = next(name for name in actual if not close(actual[name], right[name], atol=1e-5))
     difference = differ(actual[first], right[first])
     raise CheckFailed("wrong_values", f"{_what(first)} is not right: {difference}")
+
+
+def _judge_figures(case: Case, answer: Answer, call: int, losses: np.ndarray) -> None:
+    """Judge what the step returns; ``losses``: of the three passes, before the step."""
+    of_class, of_source, of_target = losses
+    both = of_source + of_target
+    sizes = [len(case[f"{name} {call}"]) for name in ("source", "target")]
+    over_all = np.average([of_source, of_target], weights=sizes)
+    rightly = "the three branches move rightly, but the figure"
+    wrong = {
+        "class_loss": [
+            ("losses_swapped", both / 2, f"{rightly} class_loss is the domain loss"),
+            ("loss_of_all", of_class + both, f"{rightly} class_loss has the domain losses in it"),
+            ("loss_sum", sizes[0] * of_class, f"{rightly} class_loss is a sum: return the mean"),
+        ],
+        "domain_loss": [
+            ("losses_swapped", of_class, f"{rightly} domain_loss is the class loss"),
+            ("loss_sum", both, f"{rightly} domain_loss is the sum of two losses: take their mean"),
+            ("loss_of_one_pass", of_source, f"{rightly} domain_loss is that of the source alone"),
+            ("loss_of_one_pass", of_target, f"{rightly} domain_loss is that of the target alone"),
+            ("loss_of_all", of_class + both, f"{rightly} domain_loss has the class loss in it"),
+            ("loss_over_all", over_all, f"{rightly} domain_loss is the mean over all pictures"),
+        ],
+    }
+    for name, expected in (("class_loss", of_class), ("domain_loss", both / 2)):
+        actual = take(answer, f"{name} {call}", (), f'figure "{name}"')
+        compare(actual, np.float64(expected), f"{rightly} {name}", wrong[name])
 
 
 def _judge_steps(steps: np.ndarray, expected: int) -> None:
@@ -1239,7 +1318,12 @@ def _grid_cases(seed: int) -> list[Case]:
     rng = np.random.default_rng(seed)
     if seed == VISIBLE:
         pair = np.array([[30, 50], [58, 10], [40, 46], [41, 41], [20, 12]])
-        kinds = [("five settings", ["cartoon", "sketch"], pair)]
+        equals = np.array([[20, 30], [35, 25], [20, 40], [10, 8]])
+        kinds = [
+            ("five settings", ["cartoon", "sketch"], pair),
+            ("three targets", ["photo", "clipart", "quickdraw"], _disagreeing(rng, 3)),
+            ("two equals", ["cartoon", "sketch"], equals),
+        ]
     else:
         many = rng.integers(5, 60, (int(rng.integers(6, 10)), 4))
         tied = np.array([[20, 30], [40, 20], [30, 30], [35, 25], [10, 8]])
@@ -1323,6 +1407,7 @@ def _grid_judge(case: Case, answer: Answer) -> None:
     means, expected = take(answer, "means", (len(table),), "the list of means"), table.mean(1)
     wrong = [
         ("sum_not_mean", table.sum(1), "these are sums over the targets, not means"),
+        ("halves", table.sum(1) / 2, "the sum is halved: divide it by the number of targets"),
         ("highest", table.max(1), "this is the highest over the targets: take the mean"),
         ("lowest", table.min(1), "this is the lowest over the targets: take the mean"),
         ("median", np.median(table, 1), "this is the median over the targets: take the mean"),
@@ -1493,7 +1578,7 @@ information_maximisation = Check(
     _information_probe,
     _information_judge,
     validation.information_maximisation,
-    (validation.mean_entropy,),
+    (validation.mean_entropy, _entropy),
 )
 
 # --- collapsed ----------------------------------------------------------------------------------

@@ -222,6 +222,25 @@ def cross_domain_grid(run, settings, targets):
     settings[means.index(max(means))]
 
 
+# mutant the sum halved: halves
+def cross_domain_grid(run, settings, targets):
+    means = [sum(run(s, t) for t in targets) / 2 for s in settings]
+    return settings[means.index(max(means))], means
+
+
+# mutant the first two targets alone: not_all_run
+def cross_domain_grid(run, settings, targets):
+    means = [(run(s, targets[0]) + run(s, targets[1])) / 2 for s in settings]
+    return settings[means.index(max(means))], means
+
+
+# mutant sorted by mean, the last of equals first: last_of_ties
+def cross_domain_grid(run, settings, targets):
+    means = [mean([run(s, t) for t in targets]) for s in settings]
+    order = sorted(range(len(settings)), key=means.__getitem__)
+    return settings[order[-1]], means
+
+
 # alternative comprehension
 def cross_domain_grid(run, settings, targets):
     means = [mean([run(s, t) for t in targets]) for s in settings]

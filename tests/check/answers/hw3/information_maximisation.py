@@ -5,6 +5,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from dalib_edu.check import hw3 as check
+
 
 def entropy(p):
     return torch.special.entr(p).sum(-1)
@@ -137,6 +139,12 @@ def information_maximisation(logits):
 def information_maximisation(logits):
     p = logits.softmax(1)
     entropy(p.mean(0)) - entropy(p).mean()
+
+
+# mutant the check's own entropy: reference_called
+def information_maximisation(logits):
+    p = logits.softmax(1).double().numpy()
+    return float(check._entropy(p.mean(0)) - check._entropy(p).mean())
 
 
 # alternative entr

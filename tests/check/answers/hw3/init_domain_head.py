@@ -217,6 +217,27 @@ def init_domain_head(classifier, domains=2):
     head[-1] = nn.Linear(classifier[-1].in_features, domains)
 
 
+# mutant in evaluation mode: in_eval
+def init_domain_head(classifier, domains=2):
+    head = copy.deepcopy(classifier)
+    head[-1] = nn.Linear(classifier[-1].in_features, domains)
+    return head.eval()
+
+
+# mutant hidden layers in evaluation mode: in_eval
+def init_domain_head(classifier, domains=2):
+    hidden = copy.deepcopy(classifier[:-1]).eval()
+    return nn.Sequential(*hidden, nn.Linear(classifier[-1].in_features, domains))
+
+
+# mutant the label head left in evaluation mode: label_head_changed
+def init_domain_head(classifier, domains=2):
+    head = copy.deepcopy(classifier)
+    head[-1] = nn.Linear(classifier[-1].in_features, domains)
+    classifier.eval()
+    return head
+
+
 # alternative deepcopy
 def init_domain_head(classifier, domains=2):
     head = copy.deepcopy(classifier)
@@ -268,9 +289,9 @@ def init_domain_head(classifier, domains=2):
     return hidden
 
 
-# alternative a Sequential inside a Sequential, in eval mode
+# alternative a Sequential inside a Sequential
 def init_domain_head(classifier, domains=2):
     last = nn.Linear(classifier[-1].in_features, domains)
     nn.init.normal_(last.weight, std=0.01)
     nn.init.zeros_(last.bias)
-    return nn.Sequential(copy.deepcopy(classifier[:-1]), last).eval()
+    return nn.Sequential(copy.deepcopy(classifier[:-1]), last)

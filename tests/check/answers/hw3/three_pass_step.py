@@ -609,7 +609,7 @@ def three_pass_step(model, optimizer, source, labels, target, alpha):
     target_loss = F.cross_entropy(model(target, alpha), ones)
     target_loss.backward()
     optimizer.step()
-    return {"class_loss": class_loss.expand(2), "domain_loss": source_loss.item()}
+    return {"class_loss": class_loss.detach().expand(2), "domain_loss": source_loss.item()}
 
 
 # mutant no return: returned_none
@@ -626,7 +626,7 @@ def three_pass_step(model, optimizer, source, labels, target, alpha):
     optimizer.step()
 
 
-# alternative as the homework has it
+# mutant sum of the two domain losses as a figure: loss_sum
 def three_pass_step(model, optimizer, source, labels, target, alpha):
     zeros = torch.zeros(len(source), dtype=torch.long)
     ones = torch.ones(len(target), dtype=torch.long)
@@ -641,6 +641,181 @@ def three_pass_step(model, optimizer, source, labels, target, alpha):
     return {"class_loss": class_loss.item(), "domain_loss": (source_loss + target_loss).item()}
 
 
+# mutant the source's domain loss alone as a figure: loss_of_one_pass
+def three_pass_step(model, optimizer, source, labels, target, alpha):
+    zeros = torch.zeros(len(source), dtype=torch.long)
+    ones = torch.ones(len(target), dtype=torch.long)
+    optimizer.zero_grad()
+    class_loss = F.cross_entropy(model(source), labels)
+    class_loss.backward()
+    source_loss = F.cross_entropy(model(source, alpha), zeros)
+    source_loss.backward()
+    target_loss = F.cross_entropy(model(target, alpha), ones)
+    target_loss.backward()
+    optimizer.step()
+    return {"class_loss": class_loss.item(), "domain_loss": source_loss.item()}
+
+
+# mutant the last loss alone as a figure: loss_of_one_pass
+def three_pass_step(model, optimizer, source, labels, target, alpha):
+    zeros = torch.zeros(len(source), dtype=torch.long)
+    ones = torch.ones(len(target), dtype=torch.long)
+    optimizer.zero_grad()
+    class_loss = F.cross_entropy(model(source), labels)
+    class_loss.backward()
+    source_loss = F.cross_entropy(model(source, alpha), zeros)
+    source_loss.backward()
+    target_loss = F.cross_entropy(model(target, alpha), ones)
+    target_loss.backward()
+    optimizer.step()
+    return {"class_loss": class_loss.item(), "domain_loss": target_loss.item()}
+
+
+# mutant figures swapped: losses_swapped
+def three_pass_step(model, optimizer, source, labels, target, alpha):
+    zeros = torch.zeros(len(source), dtype=torch.long)
+    ones = torch.ones(len(target), dtype=torch.long)
+    optimizer.zero_grad()
+    class_loss = F.cross_entropy(model(source), labels)
+    class_loss.backward()
+    source_loss = F.cross_entropy(model(source, alpha), zeros)
+    source_loss.backward()
+    target_loss = F.cross_entropy(model(target, alpha), ones)
+    target_loss.backward()
+    optimizer.step()
+    domain_loss = (source_loss + target_loss) / 2
+    return {"class_loss": domain_loss.item(), "domain_loss": class_loss.item()}
+
+
+# mutant all three losses as one figure: loss_of_all
+def three_pass_step(model, optimizer, source, labels, target, alpha):
+    zeros = torch.zeros(len(source), dtype=torch.long)
+    ones = torch.ones(len(target), dtype=torch.long)
+    optimizer.zero_grad()
+    class_loss = F.cross_entropy(model(source), labels)
+    class_loss.backward()
+    source_loss = F.cross_entropy(model(source, alpha), zeros)
+    source_loss.backward()
+    target_loss = F.cross_entropy(model(target, alpha), ones)
+    target_loss.backward()
+    optimizer.step()
+    total = class_loss + source_loss + target_loss
+    return {"class_loss": total.item(), "domain_loss": (source_loss + target_loss).item() / 2}
+
+
+# mutant figures that are always 0: wrong_values
+def three_pass_step(model, optimizer, source, labels, target, alpha):
+    zeros = torch.zeros(len(source), dtype=torch.long)
+    ones = torch.ones(len(target), dtype=torch.long)
+    optimizer.zero_grad()
+    class_loss = F.cross_entropy(model(source), labels)
+    class_loss.backward()
+    source_loss = F.cross_entropy(model(source, alpha), zeros)
+    source_loss.backward()
+    target_loss = F.cross_entropy(model(target, alpha), ones)
+    target_loss.backward()
+    optimizer.step()
+    return {"class_loss": 0.0, "domain_loss": 0.0}
+
+
+# mutant losses after the step as figures: wrong_values
+def three_pass_step(model, optimizer, source, labels, target, alpha):
+    zeros = torch.zeros(len(source), dtype=torch.long)
+    ones = torch.ones(len(target), dtype=torch.long)
+    optimizer.zero_grad()
+    class_loss = F.cross_entropy(model(source), labels)
+    class_loss.backward()
+    source_loss = F.cross_entropy(model(source, alpha), zeros)
+    source_loss.backward()
+    target_loss = F.cross_entropy(model(target, alpha), ones)
+    target_loss.backward()
+    optimizer.step()
+    with torch.no_grad():
+        class_loss = F.cross_entropy(model(source), labels)
+        source_loss = F.cross_entropy(model(source, alpha), zeros)
+        target_loss = F.cross_entropy(model(target, alpha), ones)
+    domain_loss = (source_loss + target_loss).item() / 2
+    return {"class_loss": class_loss.item(), "domain_loss": domain_loss}
+
+
+# mutant both domain losses as one figure: not_scalar
+def three_pass_step(model, optimizer, source, labels, target, alpha):
+    zeros = torch.zeros(len(source), dtype=torch.long)
+    ones = torch.ones(len(target), dtype=torch.long)
+    optimizer.zero_grad()
+    class_loss = F.cross_entropy(model(source), labels)
+    class_loss.backward()
+    source_loss = F.cross_entropy(model(source, alpha), zeros)
+    source_loss.backward()
+    target_loss = F.cross_entropy(model(target, alpha), ones)
+    target_loss.backward()
+    optimizer.step()
+    both = [source_loss.item(), target_loss.item()]
+    return {"class_loss": class_loss.item(), "domain_loss": both}
+
+
+# mutant figures that keep their graph: keeps_graph
+def three_pass_step(model, optimizer, source, labels, target, alpha):
+    zeros = torch.zeros(len(source), dtype=torch.long)
+    ones = torch.ones(len(target), dtype=torch.long)
+    optimizer.zero_grad()
+    class_loss = F.cross_entropy(model(source), labels)
+    class_loss.backward()
+    source_loss = F.cross_entropy(model(source, alpha), zeros)
+    source_loss.backward()
+    target_loss = F.cross_entropy(model(target, alpha), ones)
+    target_loss.backward()
+    optimizer.step()
+    return {"class_loss": class_loss, "domain_loss": (source_loss + target_loss) / 2}
+
+
+# mutant left in evaluation mode: left_in_eval
+def three_pass_step(model, optimizer, source, labels, target, alpha):
+    zeros = torch.zeros(len(source), dtype=torch.long)
+    ones = torch.ones(len(target), dtype=torch.long)
+    optimizer.zero_grad()
+    class_loss = F.cross_entropy(model(source), labels)
+    class_loss.backward()
+    source_loss = F.cross_entropy(model(source, alpha), zeros)
+    source_loss.backward()
+    target_loss = F.cross_entropy(model(target, alpha), ones)
+    target_loss.backward()
+    optimizer.step()
+    model.eval()
+    return {"class_loss": class_loss.item(), "domain_loss": (source_loss + target_loss).item() / 2}
+
+
+# mutant domain head left in evaluation mode: left_in_eval
+def three_pass_step(model, optimizer, source, labels, target, alpha):
+    model.domain_classifier.eval()
+    zeros = torch.zeros(len(source), dtype=torch.long)
+    ones = torch.ones(len(target), dtype=torch.long)
+    optimizer.zero_grad()
+    class_loss = F.cross_entropy(model(source), labels)
+    class_loss.backward()
+    source_loss = F.cross_entropy(model(source, alpha), zeros)
+    source_loss.backward()
+    target_loss = F.cross_entropy(model(target, alpha), ones)
+    target_loss.backward()
+    optimizer.step()
+    return {"class_loss": class_loss.item(), "domain_loss": (source_loss + target_loss).item() / 2}
+
+
+# alternative as the homework has it
+def three_pass_step(model, optimizer, source, labels, target, alpha):
+    zeros = torch.zeros(len(source), dtype=torch.long)
+    ones = torch.ones(len(target), dtype=torch.long)
+    optimizer.zero_grad()
+    class_loss = F.cross_entropy(model(source), labels)
+    class_loss.backward()
+    source_loss = F.cross_entropy(model(source, alpha), zeros)
+    source_loss.backward()
+    target_loss = F.cross_entropy(model(target, alpha), ones)
+    target_loss.backward()
+    optimizer.step()
+    return {"class_loss": class_loss.item(), "domain_loss": (source_loss + target_loss).item() / 2}
+
+
 # alternative one backward
 def three_pass_step(model, optimizer, source, labels, target, alpha):
     zeros = torch.zeros(len(source), dtype=torch.long)
@@ -652,7 +827,7 @@ def three_pass_step(model, optimizer, source, labels, target, alpha):
     optimizer.zero_grad()
     (class_loss + domain_loss).backward()
     optimizer.step()
-    return {"class_loss": class_loss.item(), "domain_loss": domain_loss.item()}
+    return {"class_loss": class_loss.item(), "domain_loss": domain_loss.item() / 2}
 
 
 # alternative loop and CrossEntropyLoss
@@ -682,7 +857,7 @@ def three_pass_step(model, optimizer, source, labels, target, alpha):
     domain_loss = -(d_source.log_softmax(1)[:, 0].mean() + d_target.log_softmax(1)[:, 1].mean())
     (class_loss + domain_loss).backward()
     optimizer.step()
-    return {"class_loss": class_loss.detach(), "domain_loss": domain_loss.detach()}
+    return {"class_loss": class_loss.detach(), "domain_loss": domain_loss.detach() / 2}
 
 
 # alternative one forward, split
@@ -696,9 +871,9 @@ def three_pass_step(model, optimizer, source, labels, target, alpha):
     for loss in (target_loss + source_loss, class_loss):
         loss.backward()
     optimizer.step()
-    figures = {"class_loss": class_loss.item(), "domain_loss": source_loss.item()}
-    figures["target_loss"] = target_loss.item()
-    return figures
+    of_source, of_target = source_loss.item(), target_loss.item()
+    figures = {"class_loss": class_loss.item(), "domain_loss": (of_source + of_target) / 2}
+    return {**figures, "source_loss": of_source, "target_loss": of_target}
 
 
 # alternative zero_grad at the end, too
@@ -714,7 +889,7 @@ def three_pass_step(model, optimizer, source, labels, target, alpha):
     target_loss.backward()
     optimizer.step()
     optimizer.zero_grad()
-    return {"class_loss": class_loss.item(), "domain_loss": (source_loss + target_loss).item()}
+    return {"class_loss": class_loss.item(), "domain_loss": (source_loss + target_loss).item() / 2}
 
 
 # alternative BCE on the difference of the logits
@@ -728,6 +903,21 @@ def three_pass_step(model, optimizer, source, labels, target, alpha):
         logit = logits[:, 1] - logits[:, 0]
         loss = F.binary_cross_entropy_with_logits(logit, torch.full_like(logit, domain))
         loss.backward()
-        domain_loss = domain_loss + loss.item()
+        domain_loss = domain_loss + 0.5 * loss.item()
     optimizer.step()
     return {"class_loss": class_loss.item(), "domain_loss": domain_loss}
+
+
+# alternative training mode set, detached figures
+def three_pass_step(model, optimizer, source, labels, target, alpha):
+    model.train()
+    optimizer.zero_grad()
+    losses = [F.cross_entropy(model(source), labels)]
+    for domain, images in enumerate((source, target)):
+        domains = torch.full((len(images),), domain)
+        losses.append(F.cross_entropy(model(images, alpha), domains))
+    for loss in losses:
+        loss.backward()
+    optimizer.step()
+    class_loss, *domain_losses = (loss.detach() for loss in losses)
+    return {"class_loss": class_loss, "domain_loss": torch.stack(domain_losses).mean()}
