@@ -289,6 +289,17 @@ class Gta(nn.Module):
 # --- the training step --------------------------------------------------------------------------
 
 
+def win_rate(real_logits: Tensor, fake_logits: Tensor) -> float:
+    """Return how well D tells real from fake: 0.5 is guessing, 1 is D winning always.
+
+    Args:
+        real_logits, fake_logits: D_data of real pictures (N,) and of fakes (M,). The two kinds
+            count alike; a logit of 0 is wrong.
+    """
+    right_on_real = (real_logits > 0).double().mean()
+    return ((right_on_real + (fake_logits < 0).double().mean()) / 2).item()
+
+
 @dataclass(frozen=True)
 class Optimizers:
     """One optimiser a network: every loss is one network's own."""
@@ -318,7 +329,10 @@ class Optimizers:
 
 @dataclass(frozen=True)
 class Functions:
-    """What ``train_step`` calls: the functions above, or yours in their place."""
+    """What ``train_step`` calls: the functions above, or yours in their place.
+
+    ``f_loss`` takes its first four arguments here; ``functools.partial`` binds other weights.
+    """
 
     generator_input: Callable[..., Tensor] = generator_input
     d_loss: Callable[..., Tensor] = d_loss
@@ -345,38 +359,33 @@ def update(optimizer: torch.optim.Optimizer, loss: Tensor) -> float:
 def train_step(
     model: Gta,
     optimizers: Optimizers,
+    functions: Functions,
     source: Tensor,
     labels: Tensor,
     target: Tensor,
-    *,
-    generator: torch.Generator,
-    adversarial_weight: float = 0.1,
-    target_weight: float = 0.3,
-    functions: Functions = Functions(),
+    noise_source: Tensor,
+    noise_target: Tensor,
 ) -> Figures:
     """Update D, G, C and F, in this order, each along its own loss.
 
     The published code keeps one graph for all four losses and steps D and G in between, which
     changes weights that the later backwards need; PyTorch refuses that today. Here whatever a step
-    made stale is computed again: F learns from the new G and D.
+    made stale is computed again: G learns from the new D, and F from the new D, G and C.
 
     Args:
         model: F, C, G and D, in train mode.
         optimizers: see ``Optimizers``.
+        functions: the losses, and what makes the generator's input.
         source: labelled pictures (B, C, H, W), in [-1, 1].
         labels: their classes, int64 (B,).
         target: unlabelled pictures (B', C, H, W), in [-1, 1].
-        generator: decides the noise, the same for all losses of this step.
-        adversarial_weight, target_weight: see ``f_loss``.
-        functions: the losses, and what makes the generator's input.
+        noise_source, noise_target: z (B, Dz) and (B', Dz), the same for all losses of this step.
 
     Returns:
         the four losses, each before its own update.
     """
-    D, G, fn = model.discriminator, model.generator, functions
-    noise = [torch.randn(len(x), model.noise, generator=generator) for x in (source, target)]
-    noise_source, noise_target = (z.to(source.device) for z in noise)
-    of_source, of_target = map(model.feature_extractor, (source, target))
+    D, G, C, fn = model.discriminator, model.generator, model.label_classifier, functions
+    of_source, of_target = model.feature_extractor(source), model.feature_extractor(target)
 
     def draw(of_source: Tensor, of_target: Tensor) -> tuple[Tensor, Tensor]:
         source_input = fn.generator_input(of_source, noise_source, labels, model.classes)
@@ -387,12 +396,10 @@ def train_step(
     judged = D(source), D(fake_source.detach()), D(fake_target.detach())
     figures = {"d_loss": update(optimizers.discriminator, fn.d_loss(*judged, labels))}
     figures["g_loss"] = update(optimizers.generator, fn.g_loss(D(fake_source), labels))
+    figures["c_loss"] = update(optimizers.classifier, fn.c_loss(C(of_source.detach()), labels))
 
-    logits = model.label_classifier(of_source.detach())
-    figures["c_loss"] = update(optimizers.classifier, fn.c_loss(logits, labels))
-    logits = model.label_classifier(of_source)
-    fakes = map(D, draw(of_source, of_target))
-    loss = fn.f_loss(logits, *fakes, labels, adversarial_weight, target_weight)
+    fake_source, fake_target = draw(of_source, of_target)
+    loss = fn.f_loss(C(of_source), D(fake_source), D(fake_target), labels)
     figures["f_loss"] = update(optimizers.features, loss)
     return figures
 
