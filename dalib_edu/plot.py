@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -272,6 +273,69 @@ def _by_class(axis: Axes, points: np.ndarray, labels: np.ndarray, classes: Seque
         axis.scatter(*rows.T, s=8, c=colour, marker=marker, alpha=0.6, lw=0)
         if len(rows):
             axis.text(*np.median(rows, axis=0), name, fontsize=8, ha="center", weight="bold")
+
+
+def retrieval_gallery(queries: Tensor, answers: Tensor, right: Tensor, *, title: str) -> Figure:
+    """Show what was found: a row a query, which stands on the left, its answers in their order.
+
+    A right answer has a blue frame and a tick, a wrong one an orange frame and a cross.
+
+    Args:
+        queries: uint8 (0 to 255) or float (0 to 1), (Q, 1 or 3, H, W).
+        answers: likewise, (Q, K, 1 or 3, H, W).
+        right: bool (Q, K).
+        title: above all.
+    """
+    rows, columns = right.shape
+    figure, axes = plt.subplots(
+        rows,
+        columns + 1,
+        figsize=(0.75 * (columns + 1), 0.95 * rows + 0.4),
+        squeeze=False,
+        layout="constrained",
+    )
+    for row, query in enumerate(queries):
+        _show(axes[row, 0], query, "query")
+        for axis, picture, good in zip(axes[row, 1:], answers[row], right[row], strict=True):
+            _show(axis, picture, "\N{CHECK MARK}" if good else "\N{BALLOT X}")
+            colour = SOURCE_COLOUR if good else TARGET_COLOUR
+            axis.title.set_color(colour)
+            axis.spines[:].set(color=colour, linewidth=2.5)
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+    figure.suptitle(title, fontsize=11)
+    return _done(figure)
+
+
+def thumbnail_map(
+    points: np.ndarray, images: Tensor, groups: Sequence[str], *, title: str, pixels: int = 900
+) -> Figure:
+    """Draw pictures of strokes where a map has them, in the colour of their group.
+
+    Args:
+        points: the map (N, 2), from ``tsne`` for example.
+        images: bright strokes on black, uint8 (N, 1, H, W).
+        groups: the name of each picture's group, at most eight different ones.
+        title: above.
+        pixels: height and width of the drawing.
+    """
+    height, width = images.shape[-2:]
+    low, high = points.min(0), points.max(0)
+    corners = (points - low) / (high - low) * (pixels - np.array([width, height]))
+    names = list(dict.fromkeys(groups))
+    paper = np.ones((pixels, pixels, 3))
+    for (x, y), picture, name in zip(corners.round().astype(int), images, groups, strict=True):
+        ink = picture[0].cpu().numpy()[..., None] / 255  # (1, H, W) -> (H, W, 1)
+        colour = np.array(to_rgb(COLOURS[names.index(name)]))
+        part = paper[pixels - height - y : pixels - y, x : x + width]  # rows count downwards
+        part[:] = (1 - ink) * part + ink * colour
+    figure, axis = plt.subplots(figsize=(7.5, 7), layout="constrained")
+    axis.imshow(paper, extent=(low[0], high[0], low[1], high[1]), aspect="auto")
+    for name, colour in zip(names, COLOURS, strict=False):
+        axis.scatter([], [], c=colour, marker="s", label=name.replace("_", " "))
+    axis.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    axis.set(title=title, xticks=[], yticks=[], xlabel="t-SNE 1", ylabel="t-SNE 2")
+    return _done(figure)
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> str:

@@ -144,3 +144,39 @@ def test_table_is_markdown():
         "| a      | 1.2   |",
         "| longer | 10.0  |",
     ]
+
+
+def test_a_retrieval_gallery_tells_right_from_wrong_by_colour_and_by_sign():
+    queries = torch.randint(256, (2, 1, 8, 8), dtype=torch.uint8)
+    answers = torch.randint(256, (2, 3, 1, 8, 8), dtype=torch.uint8)
+    right = torch.tensor([[True, False, False], [False, True, True]])
+    figure = plot.retrieval_gallery(queries, answers, right, title="found")
+    shown = np.array(figure.axes).reshape(2, 4)
+    for row in range(2):
+        assert np.array_equal(shown[row, 0].images[0].get_array(), queries[row, 0])
+        assert shown[row, 0].get_title() == "query"
+        for column in range(3):
+            axis = shown[row, column + 1]
+            assert np.array_equal(axis.images[0].get_array(), answers[row, column, 0])
+            good = bool(right[row, column])
+            assert axis.get_title() == ("\u2713" if good else "\u2717")
+            frame = mcolors.to_hex(axis.spines["left"].get_edgecolor())
+            assert frame == (plot.SOURCE_COLOUR if good else plot.TARGET_COLOUR).lower()
+    assert figure.get_suptitle() == "found"
+
+
+def test_a_thumbnail_map_draws_each_picture_at_its_place_in_its_groups_colour():
+    points = np.array([[0.0, 0], [4, 0], [4, 2]])  # left below, right below, right above
+    images = torch.zeros(3, 1, 10, 10, dtype=torch.uint8)
+    images[:, :, 2:5, :] = 255
+    figure = plot.thumbnail_map(points, images, ["A_B", "C", "C"], title="a map", pixels=100)
+    (axis,) = figure.axes
+    paper = axis.images[0].get_array()
+    one, other = (np.array(mcolors.to_rgb(colour)) for colour in plot.COLOURS[:2])
+    assert np.allclose(paper[93, 5], one)
+    assert np.allclose(paper[93, 95], other)
+    assert np.allclose(paper[3, 95], other)
+    coloured = (paper != 1).any(-1)
+    assert coloured.sum() == 3 * 30  # and nothing else
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["A B", "C"]
+    assert axis.get_title() == "a map"

@@ -99,11 +99,16 @@ def load(scale: settings.Scale | None = None, *, size: int = 32) -> World:
         folder = real.locate("omniglot-py")
         parts = ("images_background", "images_evaluation")
         return World(*(load_folder(folder / part, size=size) for part in parts))
+    return World(*(load_alphabets(names, size=size) for names in _parts(scale).values()))
+
+
+def _parts(scale: settings.Scale) -> dict[str, tuple[str, ...]]:
+    """Return the alphabets of Omniglot's two folders in the world at a scale."""
     few = scale == "grading"
-    return World(
-        load_alphabets(("Coptic", "Latin") if few else tuple(TRAINING), size=size),
-        load_alphabets(("Hebrew",) if few else tuple(EVALUATION), size=size),
-    )
+    return {
+        "images_background": ("Coptic", "Latin") if few else tuple(TRAINING),
+        "images_evaluation": ("Hebrew",) if few else tuple(EVALUATION),
+    }
 
 
 def draw(
@@ -199,7 +204,13 @@ def load_folder(folder: str | Path, *, size: int = 32, without: Sequence[str] = 
     return ImageSet(images, torch.tensor(labels), tuple(classes))
 
 
-def export_characters(folder: str | Path, *, seed: int = 0, drawers: int = DRAWERS) -> None:
+def export_characters(
+    folder: str | Path,
+    *,
+    scale: settings.Scale = "embedded",
+    seed: int = 0,
+    drawers: int = DRAWERS,
+) -> None:
     """Write the world as Omniglot lies: ``images_background/<alphabet>/characterNN/NNNN_DD.png``.
 
     The evaluation alphabets are in ``images_evaluation``. NNNN counts all characters, DD is the
@@ -207,6 +218,7 @@ def export_characters(folder: str | Path, *, seed: int = 0, drawers: int = DRAWE
 
     Args:
         folder: must not exist, or be empty; it appears when all is written.
+        scale: which alphabets, see ``load``; at full scale those of the embedded one.
         seed, drawers: as ``draw``.
 
     Raises:
@@ -215,12 +227,12 @@ def export_characters(folder: str | Path, *, seed: int = 0, drawers: int = DRAWE
     _check(tuple(ALPHABETS), SIDE, seed, drawers)
     count = 0
     with new_folder(folder) as building:
-        for part, alphabets in (("background", TRAINING), ("evaluation", EVALUATION)):
+        for part, alphabets in _parts(scale).items():
             for name in alphabets:
                 drawn = draw((name,), seed=seed, drawers=drawers)
                 for label, character in enumerate(drawn.classes):
                     count += 1
-                    place = building / f"images_{part}" / name / character.rpartition("_")[2]
+                    place = building / part / name / character.rpartition("_")[2]
                     place.mkdir(parents=True)
                     own = drawn.images[drawn.labels == label, 0].numpy()  # (drawers, H, W)
                     for drawer, picture in enumerate(own, start=1):

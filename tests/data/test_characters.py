@@ -339,6 +339,16 @@ def test_a_broken_folder_gets_one_clear_line(tmp_path, exported):
     fails("0001_01.png is no picture", tmp_path)
 
 
+def test_the_grading_scale_is_written_small_and_read_back_the_same(tmp_path):
+    characters.export_characters(tmp_path / "omniglot-py", scale="grading", drawers=2)
+    world = characters.load("grading")
+    for part, expected in (("background", world.train), ("evaluation", world.evaluation)):
+        found = characters.load_folder(tmp_path / "omniglot-py" / f"images_{part}")
+        assert found.classes == expected.classes
+        both = expected.images.view(-1, characters.DRAWERS, 1, 32, 32)[:, :2]  # two drawers
+        assert torch.equal(found.images, both.flatten(0, 1))
+
+
 def test_an_export_never_overwrites(exported):
     with pytest.raises(UserError, match="not empty"):
         characters.export_characters(exported, drawers=1)
