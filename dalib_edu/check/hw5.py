@@ -568,8 +568,8 @@ def _wrong_means(values: np.ndarray, margin) -> Iterator[Wrong]:
     yield "hardest_only", hinges.max(), "this is the largest term: take the mean over all"
     bare = np.maximum(values - margin, 0)
     yield "margin_missing", _mean(bare), "the margin is not used"
-    yield "margin_outside", _mean(bare) + margin, "the margin belongs inside max(..., 0)"
-    if values.max() > 2 * margin:
+    yield "margin_outside", _mean(bare) + np.mean(margin), "the margin belongs inside max(..., 0)"
+    if (values > 2 * margin).any():
         yield "margin_subtracted", _mean(np.maximum(values - 2 * margin, 0)), "add the margin"
     for smooth in (values, values - margin):
         yield "softplus", _mean(np.log1p(np.exp(smooth))), "max(..., 0) is meant, not softplus"
@@ -603,3 +603,619 @@ def _wrongly_mined(features, labels, margins, power: int) -> Iterator[Wrong]:
 triplet_loss = Check(
     "triplet_loss", _loss_cases, _loss_probe, _triplet_loss_judge, metric.triplet_loss
 )
+
+# --- cluster_triplets ---------------------------------------------------------------------------
+
+
+def _cluster_cases(seed: int) -> list[Case]:
+    rng = np.random.default_rng(seed)
+    f32, f64 = np.float32, np.float64
+    if seed == VISIBLE:
+        cases = [_batch(rng, "4 classes, 3 pictures each", [3] * 4, f32), _on_a_line()]
+    else:
+        p, k = int(rng.integers(4, 7)), int(rng.integers(3, 6))
+        cases = [
+            _batch(rng, "different sizes, float64", rng.integers(2, 7, p), f64),
+            _batch(rng, "unit vectors", [k] * p, f32, unit=True),
+            _batch(rng, "two classes", [k, k + 2], f32),
+            _batch(rng, "a picture alone in its class", [1, k, k, 2], f32),
+        ]
+    for case in cases:  # gradients that come back to anchors, positives and negatives
+        case["after"] = rng.normal(size=(3, case["features"].shape[1]))
+        case["after"] = case["after"].astype(case["features"].dtype)
+    return cases
+
+
+def _cluster_probe(cluster_triplets: Callable, case: Case) -> Answer:
+    leaf = torch.tensor(case["features"], requires_grad=True)
+    features, labels = leaf * 1.0, torch.tensor(case["labels"])
+    result = cluster_triplets(features, labels)
+    if not isinstance(result, (tuple, list)) or len(result) != 3:
+        plain(result)
+        raise CheckFailed("not_three", "return three things: anchors, positives, negatives")
+    answer = {name: plain(part, f"the {name}") for name, part in zip(PARTS, result, strict=True)}
+    answer |= {"features": plain(features), "labels": plain(labels)}
+    total = 0.0
+    for part, after in zip(result, torch.tensor(case["after"]), strict=True):
+        if isinstance(part, Tensor) and part.shape[-1:] == after.shape and part.requires_grad:
+            total = total + (part * after).sum()
+    if isinstance(total, Tensor):
+        total.backward()
+    return {**answer, "gradient": plain(torch.zeros_like(leaf) if leaf.grad is None else leaf.grad)}
+
+
+def _clusters(features: np.ndarray, labels: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return each class's rows, by its label, and its mean (P, D)."""
+    rows = [np.flatnonzero(labels == value) for value in sorted(set(labels.tolist()))]
+    return rows, np.array([sum(features[i] for i in own) / len(own) for own in rows])
+
+
+def _cluster_judge(case: Case, answer: Answer) -> None:
+    features, labels = case["features"].astype(float), case["labels"]
+    _judge_unchanged(case, answer)
+    rows, means = _clusters(features, labels)
+    for name in PARTS:
+        value = answer.get(name)
+        if isinstance(value, np.ndarray) and value.shape == (len(means),):
+            raise CheckFailed("rows_returned", f"the {name} are numbers: return features (P, D)")
+        if isinstance(value, np.ndarray) and value.shape == features.shape != means.shape:
+            message = f"the {name} are one a picture: a class has one triplet"
+            raise CheckFailed("one_a_picture", message)
+    anchors, positives, negatives = (
+        take(answer, name, means.shape, f"the table of {name}") for name in PARTS
+    )
+    if not _near(anchors, means):
+        _explain_anchors(anchors, features, labels, means)
+    farthest = [_chosen(positives[c], features[own]) for c, own in enumerate(rows)]
+    nearest = [_chosen(negatives[c], means) for c in range(len(means))]
+    _judge_positives(positives, farthest, features, rows, means)
+    _judge_negatives(negatives, nearest, features, rows, means)
+    total = {name: np.zeros_like(features) for name in PARTS}
+    after = dict(zip(PARTS, case["after"].astype(float), strict=True))
+    for c, own in enumerate(rows):
+        total["anchors"][own] += after["anchors"] / len(own)
+        total["positives"][own[farthest[c]]] += after["positives"]
+        other = rows[nearest[c]]
+        total["negatives"][other] += after["negatives"] / len(other)
+    _judge_loss_gradient(answer, total)
+
+
+def _near(one: np.ndarray, other: np.ndarray) -> bool:
+    return bool(np.abs(one - other).max() <= 1e-4 * (1 + np.abs(other).max()))
+
+
+def _chosen(vector: np.ndarray, among: np.ndarray) -> int | None:
+    """Return which row of ``among`` a vector is, None if none."""
+    gaps = np.abs(among - vector).max(1)
+    return int(gaps.argmin()) if gaps.min() <= 1e-4 * (1 + np.abs(among).max()) else None
+
+
+def _explain_anchors(anchors, features, labels, means) -> None:
+    values = sorted(set(labels.tolist()))
+    if all(_chosen(mean, anchors) is not None for mean in means):
+        message = "the classes are not in the order of their labels (torch.unique sorts them)"
+        raise CheckFailed("order", message)
+    counts = np.array([(labels == value).sum() for value in values])[:, None]
+    for cause, wrong, message in (
+        ("sum_not_mean", means * counts, "an anchor is the sum of its class: take the mean"),
+        ("wrong_number", means * counts / (len(labels) / len(values)), "divide by its own number"),
+        (
+            "median",
+            [np.median(features[labels == value], 0) for value in values],
+            "an anchor is the mean of its class, not the median",
+        ),
+        (
+            "normalised",
+            means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12),
+            "the means are normalised: leave them as they are",
+        ),
+    ):
+        if _near(anchors, np.asarray(wrong)):
+            raise CheckFailed(cause, message)
+    if all(_chosen(anchor, features) is not None for anchor in anchors):
+        message = "the anchors are pictures: the mean of each class is asked for"
+        raise CheckFailed("picture_as_anchor", message)
+    raise CheckFailed("wrong_values", "the anchors are not the means of the classes")
+
+
+def _judge_positives(positives, farthest, features, rows, means) -> None:
+    if _near(positives, means) and max(map(len, rows)) > 1:
+        message = "the positives are the means: take each class's picture that is farthest from it"
+        raise CheckFailed("mean_as_positive", message)
+    if None in farthest:
+        if all(_chosen(positive, features) is not None for positive in positives):
+            message = "a positive is a picture of another class"
+            raise CheckFailed("other_class_positive", message)
+        raise CheckFailed("wrong_values", "the positives are no pictures of their class")
+    gaps = [_distances_to(means[c], features[own]) for c, own in enumerate(rows)]
+    slack = 1e-3 * max(gap.max() for gap in gaps)
+    chosen = [gap[i] for gap, i in zip(gaps, farthest, strict=True)]
+    if all(d >= gap.max() - slack for d, gap in zip(chosen, gaps, strict=True)):
+        return
+    if all(d <= gap.min() + slack for d, gap in zip(chosen, gaps, strict=True)):
+        message = "the positive must be the picture farthest from the mean, not the nearest"
+        raise CheckFailed("nearest_positive", message)
+    raise CheckFailed("wrong_values", "some positives are not the farthest of their class")
+
+
+def _judge_negatives(negatives, nearest, features, rows, means) -> None:
+    if None in nearest:
+        if all(_chosen(negative, features) is not None for negative in negatives):
+            message = "the negatives are pictures: take the mean of another class"
+            raise CheckFailed("picture_as_negative", message)
+        raise CheckFailed("wrong_values", "the negatives are not means of classes")
+    between = _distances(means)
+    slack, classes = 1e-3 * between.max(), np.arange(len(means))
+    if (np.array(nearest) == classes).any():
+        message = "a class is its own negative: leave its mean out among the others"
+        raise CheckFailed("own_mean", message)
+    others = np.where(np.eye(len(means), dtype=bool), np.nan, between)
+    chosen = between[classes, nearest]
+    if (chosen <= np.nanmin(others, 1) + slack).all():
+        return
+    if (chosen >= np.nanmax(others, 1) - slack).all():
+        message = "the negative must be the nearest other mean, not the farthest"
+        raise CheckFailed("farthest_negative", message)
+    raise CheckFailed("wrong_values", "some negatives are not the nearest other mean")
+
+
+def _distances_to(point: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    return np.sqrt(((rows - point) ** 2).sum(1))
+
+
+cluster_triplets = Check(
+    "cluster_triplets", _cluster_cases, _cluster_probe, _cluster_judge, metric.cluster_triplets
+)
+
+# --- cluster_loss -------------------------------------------------------------------------------
+
+
+def _cluster_loss_cases(seed: int) -> list[Case]:
+    rng = np.random.default_rng(seed)
+    f32, f64 = np.float32, np.float64
+    if seed == VISIBLE:
+        return [
+            _with_cluster_margin(rng, "4 classes, 3 pictures each", [3] * 4, f32),
+            {**_on_a_line(), "margin": 35.5},
+            {**_one_point("all at one point", [3, 3], f32), "margin": 0.3},
+        ]
+    p, k = int(rng.integers(4, 7)), int(rng.integers(3, 6))
+    return [
+        _with_cluster_margin(rng, "different sizes, float64", rng.integers(3, 7, p), f64),
+        _with_cluster_margin(rng, "unit vectors", [k] * p, f32, unit=True),
+        _with_cluster_margin(rng, "a picture alone in its class", [1, k, k, k], f32),
+        {**_one_point("all at one point", [2, k, 1], f64), "margin": float(rng.uniform(0.1, 2))},
+    ]
+
+
+def _with_cluster_margin(
+    rng: np.random.Generator, name: str, sizes: Sequence[int], dtype: type, *, unit: bool = False
+) -> Case:
+    """Draw a batch, and a margin that some of its classes keep and others do not."""
+    while True:
+        case = _batch(rng, name, sizes, dtype, unit=unit)
+        intra, inter, _ = _cluster_terms(case["features"].astype(float), case["labels"])
+        values = np.sort(intra - inter)
+        margin = -(values[0] + values[1]) / 2
+        apart = values[1] - values[0] > 0.02  # no hinge near its kink
+        if apart and margin > 0.05 + inter.min() and values[-1] > 0.05:
+            return {**case, "margin": round(float(margin), 4)}
+
+
+def _cluster_terms(features: np.ndarray, labels: np.ndarray):
+    """Return d_intra and d_inter of each class, and (rows, farthest row, nearest class) of each."""
+    rows, means = _clusters(features, labels)
+    intra, inter, picks = [], [], []
+    for c, own in enumerate(rows):
+        gaps = ((features[own] - means[c]) ** 2).sum(1)
+        others = [d for d in range(len(means)) if d != c]
+        near = min(others, key=lambda d: ((means[c] - means[d]) ** 2).sum())
+        intra.append(gaps.max())
+        inter.append(((means[c] - means[near]) ** 2).sum())
+        picks.append((own, own[gaps.argmax()], near))
+    return np.array(intra), np.array(inter), picks
+
+
+def _cluster_loss_judge(case: Case, answer: Answer) -> None:
+    features, labels, margin = case["features"].astype(float), case["labels"], case["margin"]
+    _judge_unchanged(case, answer)
+    intra, inter, picks = _cluster_terms(features, labels)
+    values = intra - inter + margin
+    right = float(np.maximum(values, 0).sum())
+    _judge_loss_value(answer, right, True, not intra.any(), _wrong_cluster_losses(case))
+    if not intra.any() or case["name"] == _on_a_line()["name"]:  # two are equally far from a mean
+        _judge_finite(answer, features.shape)
+        return
+    means = [features[own].mean(0) for own, _, _ in picks]
+    parts = {name: np.zeros_like(features) for name in PARTS}
+    for c in np.flatnonzero(values > 0):
+        own, far, near = picks[c]
+        to_positive, to_negative = 2 * (means[c] - features[far]), 2 * (means[c] - means[near])
+        parts["anchors"][own] += (to_positive - to_negative) / len(own)
+        parts["positives"][far] -= to_positive
+        parts["negatives"][picks[near][0]] += to_negative / len(picks[near][0])
+    _judge_loss_gradient(answer, parts)
+
+
+def _wrong_cluster_losses(case: Case) -> Iterator[Wrong]:
+    """Yield what typical mistakes give for the cluster loss."""
+    features, labels, margin = case["features"].astype(float), case["labels"], case["margin"]
+    intra, inter, _ = _cluster_terms(features, labels)
+    rows, means = _clusters(features, labels)
+    between = ((means[:, None] - means) ** 2).sum(2)
+
+    def loss(intra: np.ndarray, inter: np.ndarray) -> float:
+        return float(np.maximum(intra - inter + margin, 0).sum())
+
+    plain_distances = loss(np.sqrt(intra), np.sqrt(inter))
+    yield "mean_not_sum", loss(intra, inter) / len(means), "this is the mean over the classes: sum"
+    yield "not_squared", plain_distances, "square the distances"
+    message = "square the distances, and sum over the classes: TripletMarginLoss does neither"
+    yield "pipeline", plain_distances / len(means), message
+    for one, other in ((intra, np.sqrt(inter)), (np.sqrt(intra), inter)):
+        yield "squared_mixed", loss(one, other), "one distance is squared and the other is not"
+    message = "no class may go below 0: max(..., 0) is for each of them, before the sum"
+    yield "no_clamp", float((intra - inter + margin).sum()), message
+    yield "no_clamp", max(float((intra - inter + margin).sum()), 0.0), message
+    message = "a class is its own negative: leave its mean out among the others"
+    yield "own_mean", loss(intra, 0 * inter), message
+    swapped = "intra and inter are swapped: d_intra - d_inter + margin"
+    yield "swapped", loss(inter, intra), swapped
+    bare = np.maximum(intra - inter, 0).sum()
+    yield "margin_missing", float(bare), "the margin is not used"
+    yield "margin_outside", float(bare + margin), "the margin belongs inside max(..., 0)"
+    to_mean = [((features[own] - means[c]) ** 2).sum(1) for c, own in enumerate(rows)]
+    farthest = "d_intra is the largest distance of a picture to its mean, not the"
+    yield "nearest_positive", loss(np.array([g.min() for g in to_mean]), inter), f"{farthest} least"
+    yield "mean_intra", loss(np.array([g.mean() for g in to_mean]), inter), f"{farthest} mean"
+    message = "d_inter is the distance to the nearest other mean, not the farthest"
+    yield "farthest_negative", loss(intra, between.max(1)), message
+    others = between.sum(1) / (len(means) - 1)
+    yield "mean_inter", loss(intra, others), "d_inter is the least distance to another mean"
+    to_pictures = ((means[:, None] - features) ** 2).sum(2)
+    own = sorted(set(labels.tolist()))
+    to_pictures[np.array(own)[:, None] == labels] = np.inf
+    message = "d_inter is to the nearest other mean, not to the nearest picture"
+    yield "picture_as_negative", loss(intra, to_pictures.min(1)), message
+
+
+cluster_loss = Check(
+    "cluster_loss", _cluster_loss_cases, _loss_probe, _cluster_loss_judge, metric.cluster_loss
+)
+
+# --- class_tree ---------------------------------------------------------------------------------
+
+
+def _tree_cases(seed: int) -> list[Case]:
+    rng = np.random.default_rng(seed)
+    if seed == VISIBLE:
+        kinds = [
+            ("4 characters of 2 alphabets", np.array([0, 0, 1, 1])),
+            ("not side by side", np.array([2, 0, 2, 1, 0, 2])),
+        ]
+    else:
+        sizes = rng.integers(1, 6, int(rng.integers(3, 7)))
+        kinds = [
+            ("alphabets of different sizes", np.repeat(np.arange(len(sizes)), sizes)),
+            ("not side by side", rng.permutation(np.repeat([2, 0, 1], rng.integers(2, 5, 3)))),
+            ("one alphabet", np.zeros(int(rng.integers(3, 6)), np.int64)),
+            ("an alphabet for each", rng.permutation(int(rng.integers(3, 6)))),
+        ]
+    return [{"name": name, "alphabets": alphabets} for name, alphabets in kinds]
+
+
+def _tree_probe(class_tree: Callable, case: Case) -> Answer:
+    return {"levels": plain(class_tree(torch.tensor(case["alphabets"])))}
+
+
+def _tree_judge(case: Case, answer: Answer) -> None:
+    alphabets = case["alphabets"].tolist()
+    count = len(alphabets)
+    levels = take(answer, "levels", (count, count), "the table of levels")
+    right = np.array(
+        [
+            [0 if i == j else 1 if alphabets[i] == alphabets[j] else 2 for j in range(count)]
+            for i in range(count)
+        ]
+    )
+    if np.array_equal(levels, right):
+        if answer["levels"].dtype.kind not in "iu":
+            message = f"levels are whole numbers (they will be positions), not {levels.dtype}"
+            raise CheckFailed("wrong_dtype", message)
+        return
+    off = ~np.eye(count, dtype=bool)
+    same = off & (right == 1)
+    if np.array_equal(levels[off], right[off]):
+        message = "a character and itself are at level 0: mind the diagonal"
+        raise CheckFailed("diagonal", message)
+    if levels.any() and (levels[same] == 0).all() and len(set(levels[right == 2])) == 1:
+        message = "0 is for a character and itself alone: two of one alphabet are at level 1"
+        raise CheckFailed("two_levels", message)
+    if (levels[same] == 2).all() and (levels[right == 2] == 1).all():
+        message = "the levels are upside down: two of one alphabet meet lower, at level 1"
+        raise CheckFailed("upside_down", message)
+    if np.array_equal(levels, right + 1):
+        raise CheckFailed("from_one", "levels begin at 0, where the characters themselves are")
+    if np.array_equal(levels, right == 1) or np.array_equal(levels, right <= 1):
+        message = "this says whether two are of one alphabet: return the level, 0, 1 or 2"
+        raise CheckFailed("mask", message)
+    wrong = int((levels != right).sum())
+    raise CheckFailed("wrong_values", f"{wrong} of {right.size} levels are not right")
+
+
+class_tree = Check("class_tree", _tree_cases, _tree_probe, _tree_judge, metric.class_tree)
+
+# --- htl_margin ---------------------------------------------------------------------------------
+
+HIGHEST = 4.0  # squared distance of opposite unit vectors
+DEGREES = [0, 10, 30, 40, 120, 130, 150, 160]  # two pictures of each of four characters
+
+
+def _on_the_circle(dtype: type) -> Case:
+    radians = np.deg2rad(DEGREES)
+    return {
+        "name": "four characters on a circle",
+        "features": np.stack([np.cos(radians), np.sin(radians)], 1).astype(dtype),
+        "labels": np.repeat(np.arange(4), 2),
+        "levels": np.array([[0, 1, 2, 2], [1, 0, 2, 2], [2, 2, 0, 1], [2, 2, 1, 0]]),
+        "height": 2,
+        "beta": 0.1,
+    }
+
+
+def _margin_cases(seed: int) -> list[Case]:
+    rng = np.random.default_rng(seed)
+    f32, f64 = np.float32, np.float64
+    if seed == VISIBLE:
+        return [
+            _margin_case(rng, "three alphabets of two", [4] * 6, 2, 0.1, f32),
+            _on_the_circle(f32),
+        ]
+    p = int(rng.integers(4, 8))
+    beta = float(rng.uniform(0.15, 0.6))
+    return [
+        _margin_case(rng, "beta is another", [5] * p, 2, beta, f32),
+        _margin_case(rng, "different sizes, float64", rng.integers(2, 8, p), 2, 0.1, f64),
+        _margin_case(
+            rng, "a higher tree", rng.integers(3, 6, p), int(rng.integers(3, 6)), 0.1, f32
+        ),
+    ]
+
+
+def _margin_case(rng, name: str, sizes: Sequence[int], height: int, beta: float, dtype) -> Case:
+    """Draw classes of unit vectors, some narrow and some wide, and levels of a tree."""
+    classes = len(sizes)
+    which = rng.permutation(np.repeat(np.arange(classes), sizes))
+    middles = rng.normal(size=(classes, 4))
+    widths = rng.permutation(np.linspace(0.1, 1, classes))
+    features = middles[which] + widths[which, None] * rng.normal(size=(len(which), 4))
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    # Level by level fewer nodes; two classes meet where they are in one for the first time.
+    nodes = [np.arange(classes)]
+    for level in range(1, height + 1):
+        left = max(1, classes * (height - level) // height)
+        nodes.append(nodes[-1] % left if level < height else np.zeros(classes, int))
+    levels = np.array(
+        [
+            [
+                next(level for level, node in enumerate(nodes) if node[i] == node[j])
+                for j in range(classes)
+            ]
+            for i in range(classes)
+        ]
+    )
+    return {
+        "name": name,
+        "features": features.astype(dtype),
+        "labels": which,
+        "levels": levels,
+        "height": height,
+        "beta": beta,
+    }
+
+
+def _margin_probe(htl_margin: Callable, case: Case) -> Answer:
+    features, labels, levels = (
+        torch.tensor(case[name]) for name in ("features", "labels", "levels")
+    )
+    margins = plain(htl_margin(features, labels, levels, case["height"], case["beta"]))
+    after = {"features": plain(features), "labels": plain(labels), "levels": plain(levels)}
+    return {"margins": margins, **after}
+
+
+def _within(features: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
+    """Return of each class its squared distances between different pictures, each pair twice."""
+    found = []
+    for value in range(labels.max() + 1):
+        own = np.flatnonzero(labels == value)
+        pairs = [((features[i] - features[j]) ** 2).sum() for i in own for j in own if i != j]
+        found.append(np.array(pairs))
+    return found
+
+
+def _margins(levels, height, beta, spread: np.ndarray, d0: float, highest=HIGHEST) -> np.ndarray:
+    return beta + levels * (highest - d0) / height + d0 - spread[:, None]
+
+
+def _margin_judge(case: Case, answer: Answer) -> None:
+    features, labels, levels = case["features"].astype(float), case["labels"], case["levels"]
+    _judge_unchanged(case, answer)
+    after = take(answer, "levels", levels.shape, "the levels afterwards")
+    if not np.array_equal(after, levels):
+        raise CheckFailed("input_changed", "this changes the levels in place: leave them")
+    actual = take(answer, "margins", levels.shape, "the table of margins", finite=False)
+    off = ~np.eye(len(levels), dtype=bool)  # the diagonal has no use
+    if not np.isfinite(actual[off]).all():
+        raise CheckFailed("not_finite", "the margins are not finite: NaN or infinity came out")
+    within = _within(features, labels)
+    spread = np.array([pairs.mean() for pairs in within])
+    right = _margins(levels, case["height"], case["beta"], spread, spread.mean())
+    wrong = [
+        (cause, values[off], message) for cause, values, message in _wrong_margins(case, within)
+    ]
+    compare(actual[off], right[off], "the table of margins", wrong)
+
+
+def _wrong_margins(case: Case, within: list[np.ndarray]) -> Iterator[Wrong]:
+    """Yield what typical mistakes give for the margins."""
+    levels, height, beta = case["levels"], case["height"], case["beta"]
+    s = np.array([pairs.mean() for pairs in within])
+    counts = np.bincount(case["labels"])
+    right = _margins(levels, height, beta, s, s.mean())
+
+    def with_spread(s: np.ndarray) -> np.ndarray:
+        return _margins(levels, height, beta, s, s.mean())
+
+    message = "pictures are compared with themselves: n (n - 1) pairs of different ones, not n^2"
+    yield "n_squared", with_spread(s * (counts - 1) / counts), message
+    yield "n_squared", _margins(levels, height, beta, s * (counts - 1) / counts, s.mean()), message
+    yield (
+        "n_squared",
+        _margins(levels, height, beta, s, (s * (counts - 1) / counts).mean()),
+        message,
+    )
+    message = "s is that of the anchor's class, the first axis: not of the negative's"
+    yield "negatives_spread", right + s[:, None] - s, message
+    upside_down = np.where(levels > 0, height + 1 - levels, 0)
+    message = "the margin is larger inside an alphabet than outside: look the level up as it is"
+    yield "upside_down", _margins(upside_down, height, beta, s, s.mean()), message
+    roots = np.array([np.sqrt(pairs).mean() for pairs in within])
+    message = "the distances are not squared: d_0, s and the 4 are of squared distances"
+    yield "not_squared", with_spread(roots), message
+    yield "not_squared", with_spread(np.sqrt(s)), message
+    message = "the highest threshold is 4, the largest squared distance of unit vectors, not 2"
+    for spread in (s, roots):
+        yield "highest_2", _margins(levels, height, beta, spread, spread.mean(), 2.0), message
+    yield "beta_missing", right - beta, "beta is not added"
+    yield "beta_subtracted", right - 2 * beta, "beta is to be added"
+    yield "beta_fixed", right - beta + 0.1, "beta is not always 0.1: use what is given"
+    yield "spread_missing", right + s[:, None], "subtract s, the anchor's class's own spread"
+    yield "spread_added", right + 2 * s[:, None], "subtract s, do not add it"
+    message = "subtract the spread of the anchor's class: this is d_0, the mean of all"
+    yield "mean_spread", right + s[:, None] - s.mean(), message
+    message = "+ d_0 is missing: d_l = l (4 - d_0) / L + d_0"
+    yield "d0_missing", right - s.mean(), message
+    no_d0 = _margins(levels, height, beta, s, 0.0)
+    yield "d0_missing", no_d0, "d_0 is missing: d_l = l (4 - d_0) / L + d_0"
+    yield "d0_not_subtracted", no_d0 + s.mean(), "the 4 less d_0: d_l = l (4 - d_0) / L + d_0"
+    pooled = np.concatenate(within).mean()
+    message = "d_0 is the mean over the classes of s, each counted once"
+    yield "pooled", _margins(levels, height, beta, s, pooled), message
+    yield "height_ignored", _margins(levels, 2, beta, s, s.mean()), "divide by L, the height"
+    message = "the level is off by one: at level 0 the threshold is d_0, at the highest 4"
+    for shift in (-1, 1):
+        yield "wrong_level", _margins(levels + shift, height, beta, s, s.mean()), message
+    half = "each pair of pictures counts once in the sum, so divide by n (n - 1) / 2"
+    yield "half", with_spread(s / 2), half
+    yield "half", with_spread(s * 2), half
+
+
+htl_margin = Check(
+    "htl_margin",
+    _margin_cases,
+    _margin_probe,
+    _margin_judge,
+    metric.htl_margin,
+    (metric.class_distances, metric.level_thresholds),
+)
+
+# --- htl_loss -----------------------------------------------------------------------------------
+
+
+def _htl_cases(seed: int) -> list[Case]:
+    rng = np.random.default_rng(seed)
+    f32, f64 = np.float32, np.float64
+    if seed == VISIBLE:
+        return [
+            _htl_case(rng, "4 of 6 characters", [3] * 4, 6, f32),
+            _htl_case(rng, "each picture alone in its class", [1] * 3, 4, f32),
+        ]
+    p, k = int(rng.integers(4, 7)), int(rng.integers(3, 6))
+    return [
+        _htl_case(rng, "unit vectors", [k] * p, p + 3, f32, unit=True),
+        _htl_case(rng, "different sizes, float64", rng.integers(2, 6, p), p + 1, f64),
+        _htl_case(rng, "every character", [k] * p, p, f32),
+        _htl_case(rng, "a picture alone in its class", [1, k, k, k], 9, f32),
+        _htl_case(rng, "each picture alone in its class", [1] * p, p + 1, f64),
+        {**_one_point("all at one point", [3, k], f32), "margin": rng.uniform(0.5, 3, (2, 2))},
+    ]
+
+
+def _htl_case(rng, name: str, sizes: Sequence[int], classes: int, dtype, *, unit=False) -> Case:
+    """Draw a batch of some classes, and a table of margins of all of which a few are kept."""
+    values = rng.permutation(classes)[: len(sizes)]
+    while True:
+        case = _batch(rng, name, sizes, dtype, unit=unit)
+        features = case["features"].astype(float)
+        names = sorted(set(case["labels"].tolist()))
+        labels = np.array([values[names.index(label)] for label in case["labels"]])
+        triplets = _mined(features, labels)
+        bare = _hinges(features, triplets, 0.0, (2, 2))[0]
+        scale = np.abs(bare).max() if triplets else 1.0
+        margins = rng.uniform(0.1, 1, (classes, classes)) * scale
+        hinges = bare + _of_triplets(margins, labels, triplets)
+        active = hinges > 0
+        clear = not triplets or np.abs(hinges).min() > 0.01 * min(1, scale)
+        if clear and (not triplets or (active.any() and not active.all())):
+            return {**case, "labels": labels, "margin": margins.astype(dtype)}
+
+
+def _of_triplets(margins: np.ndarray, labels: np.ndarray, triplets: Triplets) -> np.ndarray:
+    return np.array([margins[labels[a], labels[n]] for a, _, n in triplets])
+
+
+def _htl_judge(case: Case, answer: Answer) -> None:
+    features, labels = case["features"].astype(float), case["labels"]
+    _judge_unchanged(case, answer)
+    triplets = _mined(features, labels)
+    margins = _of_triplets(case["margin"].astype(float), labels, triplets)
+    values, to_p, _ = _hinges(features, triplets, margins, (2, 2))
+    right = _mean(np.maximum(values, 0))
+    at_zero = not to_p.any()
+    if at_zero and triplets:  # two classes at one point: which is the negative is clear
+        _judge_loss_value(answer, right, True, True, [])
+        _judge_finite(answer, features.shape)
+        return
+    _judge_loss_value(answer, right, bool(triplets), False, _wrong_htl_losses(case))
+    _judge_loss_gradient(answer, _loss_gradients(features, triplets, values > 0, 2))
+
+
+def _wrong_htl_losses(case: Case) -> Iterator[Wrong]:
+    """Yield what typical mistakes give for the hierarchical triplet loss."""
+    features, labels = case["features"].astype(float), case["labels"]
+    table, triplets = case["margin"].astype(float), _mined(features, labels)
+    if not triplets:
+        return
+    margins = _of_triplets(table, labels, triplets)
+
+    def loss(margins, powers=(2, 2)) -> float:
+        return _mean(np.maximum(_hinges(features, triplets, margins, powers)[0], 0))
+
+    message = "the margins are those of squared distances: square the distances, too"
+    yield "not_squared", loss(margins, (1, 1)), message
+    for powers in ((2, 1), (1, 2)):
+        yield "squared_mixed", loss(margins, powers), "one distance is squared, the other is not"
+    message = "anchor and negative are swapped in the table: margins[y_a, y_n]"
+    yield "transposed", loss(_of_triplets(table.T, labels, triplets)), message
+    a, p, n = np.array(triplets).T
+    message = "this is the margin at the positive's class: look up margins[y_a, y_n]"
+    yield "positives_margin", loss(table[labels[a], labels[p]]), message
+    values = _hinges(features, triplets, margins, (2, 2))[0]
+    bare = values - margins
+    yield (
+        "all_pairs",
+        _mean(np.maximum(bare[:, None] + table[labels[a]][:, labels[n]], 0)),
+        ("every anchor's class meets every negative's: margins[y_a, y_n] pairs the two"),
+    )
+    for constant in (table.mean(), margins.mean(), table.max()):
+        yield "one_margin", loss(constant), "the margin is one for all triplets: it is by class"
+    yield from _wrong_means(values, margins)
+    message = "positive and negative are swapped: d(a, p)^2 - d(a, n)^2 + margin"
+    yield "swapped", _mean(np.maximum(margins - bare, 0)), message
+    values, which = np.unique(labels, return_inverse=True)
+    message = "the batch has some of the classes: the labels, not their ranks, are the positions"
+    yield "ranks", loss(_of_triplets(table, which, triplets)), message
+    yield from _wrongly_mined(features, labels, table, 2)
+
+
+htl_loss = Check("htl_loss", _htl_cases, _loss_probe, _htl_judge, metric.htl_loss)
