@@ -52,6 +52,34 @@ def _show(axis: Axes, picture: Tensor, title: str) -> None:
     axis.set_title(title, fontsize=8)
 
 
+def picture_rows(rows: Mapping[str, Tensor], columns: Sequence[str], *, title: str = "") -> Figure:
+    """Show rows of pictures to compare column by column, each row with its name on the left.
+
+    Args:
+        rows: by name, pictures as for ``image_grid``, as many in each as there are columns.
+        columns: what stands above each column.
+        title: above all.
+    """
+    figure, axes = plt.subplots(
+        len(rows),
+        len(columns),
+        figsize=(1.4 + 0.8 * len(columns), 0.85 * len(rows) + 0.5),
+        squeeze=False,
+        layout="constrained",
+    )
+    for row, (name, pictures) in zip(axes, rows.items(), strict=True):
+        for axis, picture in zip(row, pictures, strict=True):
+            _show(axis, picture, "")
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set_visible(False)
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+    for axis, column in zip(axes[0], columns, strict=True):
+        axis.set_title(column, fontsize=9)
+    if title:
+        figure.suptitle(title, fontsize=11)
+    return _done(figure)
+
+
 class LiveCurves:
     """Curves that grow in the notebook while a network trains.
 
@@ -134,6 +162,42 @@ def lines(
     _curves(axis, curves)
     axis.set(title=title, xlabel=xlabel, ylabel=ylabel)
     axis.legend(fontsize=8)
+    return _done(figure)
+
+
+def panels(
+    curves: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]],
+    *,
+    title: str,
+    xlabel: str,
+    ylabel: str,
+    levels: Mapping[str, float] | None = None,
+) -> Figure:
+    """Plot several sets of named curves side by side, with one y axis for all.
+
+    Args:
+        curves: for each panel's title its curves, as for ``lines``.
+        title: above all.
+        xlabel, ylabel: what the axes are.
+        levels: dotted lines by their name in the legend, in every panel.
+    """
+    figure, axes = plt.subplots(
+        1,
+        len(curves),
+        figsize=(0.6 + 2.9 * len(curves), 3),
+        squeeze=False,
+        sharey=True,
+        layout="constrained",
+    )
+    for axis, (name, each) in zip(axes.flat, curves.items(), strict=True):
+        _curves(axis, each)
+        for level, value in (levels or {}).items():
+            axis.axhline(value, color="#666666", ls=":", label=level)
+        axis.set_title(name, fontsize=10)
+        axis.set_xlabel(xlabel)
+    axes[0, 0].set_ylabel(ylabel)
+    axes[0, 0].legend(fontsize=8)
+    figure.suptitle(title, fontsize=11)
     return _done(figure)
 
 

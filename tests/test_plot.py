@@ -36,6 +36,36 @@ def test_image_grid_scales_grey_by_type_not_by_content():
     assert axis.images[0].get_clim() == (0, 1)
 
 
+def test_picture_rows_name_rows_and_columns():
+    rows = {"real": torch.rand(3, 3, 8, 8), "drawn": torch.rand(3, 3, 8, 8)}
+    figure = plot.picture_rows(rows, list("abc"), title="two")
+    axes = np.array(figure.axes).reshape(2, 3)
+    assert [axis.get_title() for axis in axes[0]] == list("abc")
+    assert [axis.get_ylabel() for axis in axes[:, 0]] == ["real", "drawn"]
+    assert np.array_equal(axes[1, 2].images[0].get_array(), rows["drawn"][2].permute(1, 2, 0))
+    with pytest.raises(ValueError, match="zip"):
+        plot.picture_rows({"one short": torch.rand(2, 3, 8, 8)}, list("abc"))
+    plt.close()
+
+
+def test_panels_share_their_y_axis_and_show_levels():
+    healthy, collapsed = {"D": [(0, 1.0), (1, 2.0)]}, {"D": [(0, 1.0), (1, 9.0)]}
+    figure = plot.panels(
+        {"healthy": healthy, "collapsed": collapsed},
+        title="two",
+        xlabel="step",
+        ylabel="loss",
+        levels={"guess": 0.7},
+    )
+    left, right = figure.axes
+    assert [axis.get_title() for axis in (left, right)] == ["healthy", "collapsed"]
+    assert left.get_ylim() == right.get_ylim()
+    assert left.get_ylim()[1] > 8
+    assert right.lines[0].get_xydata().tolist() == [[0, 1], [1, 9]]
+    assert [text.get_text() for text in left.get_legend().get_texts()] == ["D", "guess"]
+    assert right.lines[1].get_ydata()[0] == 0.7
+
+
 def test_live_curves_have_labels_legend_and_chance():
     curves = plot.LiveCurves({"loss": ["class_loss"], "accuracy": ["target"]}, chance={"loss": 0.7})
     curves.add(0, class_loss=2.0, target=0.1)
