@@ -25,6 +25,7 @@ from dalib_edu.check.core import (
     plain_scalar,
     take,
 )
+from dalib_edu.data import characters
 
 # --- pk_batches ---------------------------------------------------------------------------------
 
@@ -883,6 +884,85 @@ cluster_loss = Check(
     "cluster_loss", _cluster_loss_cases, _loss_probe, _cluster_loss_judge, metric.cluster_loss
 )
 
+# --- alphabets_of -------------------------------------------------------------------------------
+
+ALPHABETS = (
+    "Greek",
+    "Japanese_(hiragana)",
+    "Japanese_(katakana)",
+    "Latin",
+    "Old_Church_Slavonic_(Cyrillic)",
+    "Syriac_(Estrangelo)",
+    "Syriac_(Serto)",
+)
+
+
+def _names_cases(seed: int) -> list[Case]:
+    rng = np.random.default_rng(seed)
+    if seed == VISIBLE:
+        kinds = [("Omniglot's two Japanese alphabets", [0, 1, 2], 6)]
+    else:
+        kinds = [
+            ("several alphabets", range(len(ALPHABETS)), int(rng.integers(12, 20))),
+            ("two Syriac alphabets", [5, 6, 3], 8),
+            ("one alphabet", [int(rng.integers(len(ALPHABETS)))], 3),
+        ]
+    cases = []
+    for name, which, count in kinds:
+        drawn = rng.permutation([*which, *rng.choice(which, count)])
+        numbers = rng.choice(np.arange(1, 48), len(drawn), replace=False)
+        classes = [f"{ALPHABETS[a]}_character{n:02}" for a, n in zip(drawn, numbers, strict=True)]
+        cases.append({"name": name, "classes": classes})
+    return cases
+
+
+def _names_probe(alphabets_of: Callable, case: Case) -> Answer:
+    classes = list(case["classes"])
+    result = alphabets_of(classes)
+    if not isinstance(result, (tuple, list)) or len(result) != 2:
+        if result is None:
+            plain(result)
+        raise CheckFailed("not_two", "return two things: the alphabets' names, and positions")
+    names, positions = result
+    if not isinstance(names, (tuple, list)) or not all(isinstance(name, str) for name in names):
+        raise CheckFailed("no_names", "the first is a list or tuple of names, each once")
+    if not isinstance(positions, Tensor):
+        plain(positions)
+        raise CheckFailed("wrong_type", "the positions are a tensor, not a list")
+    return {"names": np.array([*names], str), "positions": plain(positions, "the positions")}
+
+
+def _names_judge(case: Case, answer: Answer) -> None:
+    classes = case["classes"]
+    right = [name.rpartition("_")[0] for name in classes]
+    names, count = answer.get("names"), len(classes)
+    if type(names) is not np.ndarray or names.dtype.kind != "U" or names.ndim != 1:
+        raise CheckFailed("malformed", "the alphabets' names are missing, or are no names")
+    names = names.tolist()
+    positions = take(answer, "positions", (count,), "the positions")
+    if answer["positions"].dtype.kind not in "iu":
+        raise CheckFailed("wrong_dtype", f"positions are whole numbers, not {positions.dtype}")
+    if set(names) == {name.split("_")[0] for name in classes} != set(right):
+        message = "two alphabets became one: the last underscore divides, not the first"
+        raise CheckFailed("first_underscore", message)
+    if set(names) == set(classes):
+        raise CheckFailed("characters", "these are characters: their alphabets are asked for")
+    if len(set(names)) < len(names):
+        raise CheckFailed("names_repeated", "an alphabet's name comes several times")
+    if set(names) != set(right):
+        other = sorted(set(names) ^ set(right))[0]
+        raise CheckFailed("wrong_names", f"the alphabets are not right, for example {other[:60]!r}")
+    if positions.min() < 0 or positions.max() >= len(names):
+        raise CheckFailed("wrong_positions", f"positions go from 0 to {len(names) - 1}")
+    if [names[int(i)] for i in positions] != right:
+        message = "a character's position does not lead to its alphabet's name"
+        raise CheckFailed("wrong_positions", message)
+
+
+alphabets_of = Check(
+    "alphabets_of", _names_cases, _names_probe, _names_judge, characters.alphabets_of
+)
+
 # --- class_tree ---------------------------------------------------------------------------------
 
 
@@ -1129,6 +1209,7 @@ def _htl_cases(seed: int) -> list[Case]:
         return [
             _htl_case(rng, "4 of 6 characters", [3] * 4, 6, f32),
             _htl_case(rng, "each picture alone in its class", [1] * 3, 4, f32),
+            {**_one_point("all at one point", [3, 3], f32), "margin": np.full((2, 2), 0.5, f32)},
         ]
     p, k = int(rng.integers(4, 7)), int(rng.integers(3, 6))
     return [
@@ -1137,7 +1218,7 @@ def _htl_cases(seed: int) -> list[Case]:
         _htl_case(rng, "every character", [k] * p, p, f32),
         _htl_case(rng, "a picture alone in its class", [1, k, k, k], 9, f32),
         _htl_case(rng, "each picture alone in its class", [1] * p, p + 1, f64),
-        {**_one_point("all at one point", [3, k], f32), "margin": rng.uniform(0.5, 3, (2, 2))},
+        {**_one_point("all at one point", [3, k], f64), "margin": rng.uniform(0.5, 3, (2, 2))},
     ]
 
 
@@ -1219,3 +1300,267 @@ def _wrong_htl_losses(case: Case) -> Iterator[Wrong]:
 
 
 htl_loss = Check("htl_loss", _htl_cases, _loss_probe, _htl_judge, metric.htl_loss)
+
+# --- query_gallery_split ------------------------------------------------------------------------
+
+
+def _split_cases(seed: int) -> list[Case]:
+    rng = np.random.default_rng(seed)
+    if seed == VISIBLE:
+        kinds = [
+            ("20 pictures each, a share of 0.2", [20] * 5, 0.2),
+            ("a share rounded up", [7, 9, 12, 6], 0.3),
+            ("a picture alone in its class", [1, 8, 8, 1], 0.25),
+        ]
+    else:
+        sizes = rng.integers(5, 14, 6)
+        kinds = [
+            ("a share rounded up", sizes, _share(rng, sizes)),
+            ("20 pictures each, a share of 0.2", [20] * int(rng.integers(3, 7)), 0.2),
+            ("a share of a half", [8, 6, 9, 4, 11], 0.5),
+            ("pictures alone and in pairs", [1, 2, *sizes, 1, 2], _share(rng, sizes)),
+        ]
+    cases = []
+    for name, sizes, share in kinds:
+        values = rng.choice(np.arange(-30, 70), len(sizes), replace=False)
+        labels = rng.permutation(np.repeat(values, sizes))
+        seeds = rng.choice(10_000, 2, replace=False)
+        cases.append({"name": name, "labels": labels, "share": share, "seeds": seeds})
+    return cases
+
+
+def _share(rng: np.random.Generator, sizes: np.ndarray) -> float:
+    """Draw a share of which no class's part is near a whole number: 0.2 * 35 is more than 7."""
+    while True:
+        share = round(float(rng.uniform(0.15, 0.45)), 3)
+        parts = share * np.asarray(sizes)
+        if np.abs(parts - parts.round()).min() > 0.05:
+            return share
+
+
+def _split_probe(query_gallery_split: Callable, case: Case) -> Answer:
+    seed, other = case["seeds"].tolist()
+    states = np.random.get_state(), random.getstate()  # noqa: NPY002
+    answer = {}
+    try:
+        for number, (name, one) in enumerate(
+            (("queries", seed), ("again", seed), ("other", other))
+        ):
+            for set_seed in (torch.manual_seed, np.random.seed, random.seed):
+                set_seed(number)
+            labels = torch.tensor(case["labels"])
+            result = query_gallery_split(labels, case["share"], one)
+            if isinstance(result, (tuple, list)):
+                message = "return one mask, True for a query: the gallery is what is left (~)"
+                raise CheckFailed("not_a_mask", message)
+            answer[name] = plain(result)
+            if not isinstance(result, Tensor):
+                message = f"the result is a {type(result).__name__}: torch.from_numpy() turns it"
+                raise CheckFailed("wrong_type", message)
+    finally:
+        np.random.set_state(states[0])  # noqa: NPY002
+        random.setstate(states[1])
+    return {**answer, "labels": plain(labels)}
+
+
+def _split_judge(case: Case, answer: Answer) -> None:
+    labels, share = case["labels"], case["share"]
+    if not np.array_equal(take(answer, "labels", labels.shape, "the labels afterwards"), labels):
+        raise CheckFailed("input_changed", "this changes the labels that it is given")
+    value = answer.get("queries")
+    if isinstance(value, np.ndarray) and value.dtype.kind in "iu" and value.ndim == 1:
+        message = "return a mask (N,) of True and False, not rows and not 0 and 1"
+        raise CheckFailed("not_a_mask", message)
+    masks = {}
+    for name in ("queries", "again", "other"):
+        masks[name] = take(answer, name, labels.shape, "the mask") > 0
+        if answer[name].dtype != np.bool_:
+            raise CheckFailed("not_a_mask", f"a mask is bool, not {answer[name].dtype}")
+    for name in ("queries", "other"):
+        _judge_shares(masks[name], labels, share)
+    if not np.array_equal(masks["queries"], masks["again"]):
+        message = (
+            "the same seed gives another choice the second time: draw from a generator of your own "
+            "with that seed, torch.Generator().manual_seed(seed)"
+        )
+        raise CheckFailed("not_reproducible", message)
+    if np.array_equal(masks["queries"], masks["other"]):
+        message = "another seed gives the same queries: nothing is random, or seed is not used"
+        raise CheckFailed("seed_ignored", message)
+
+
+def _judge_shares(queries: np.ndarray, labels: np.ndarray, share: float) -> None:
+    values, sizes = np.unique(labels, return_counts=True)
+    counts = np.array([int(queries[labels == value].sum()) for value in values])
+    # 0.2 * 20 is 4 to a computer, too, and no other part is near a whole number.
+    wanted = np.minimum(np.ceil(share * sizes - 1e-6).astype(int), sizes - 1)
+    if np.array_equal(counts, wanted):
+        return
+    if np.array_equal(sizes - counts, wanted):
+        message = "queries and gallery are swapped: the share, the smaller part, is of queries"
+        raise CheckFailed("swapped", message)
+    alone = sizes == 1
+    rounded_up = np.ceil(share * sizes - 1e-6)
+    for cause, other, message in (
+        ("no_gallery", rounded_up, "at least one picture of each class must stay in the gallery"),
+        ("rounded_down", np.floor(share * sizes), "round the number of queries up, not down"),
+        ("rounded", np.round(share * sizes), "round the number of queries up, not to the nearest"),
+        ("rounded_down", np.maximum(1, np.floor(share * sizes)), "round up, not down"),
+    ):
+        if np.array_equal(counts, other) or np.array_equal(counts, np.where(alone, 0, other)):
+            raise CheckFailed(cause, message)
+    if counts.sum() in (wanted.sum(), np.ceil(share * len(labels)), int(share * len(labels))):
+        message = "the share is of all pictures together: it must be of each class"
+        raise CheckFailed("not_by_class", message)
+    i = int((counts != wanted).argmax())
+    message = f"of a class of {sizes[i]} pictures {counts[i]} are queries; expected {wanted[i]}"
+    raise CheckFailed("wrong_number", message)
+
+
+query_gallery_split = Check(
+    "query_gallery_split", _split_cases, _split_probe, _split_judge, metric.query_gallery_split
+)
+
+# --- cmc ----------------------------------------------------------------------------------------
+
+
+def _cmc_cases(seed: int) -> list[Case]:
+    rng = np.random.default_rng(seed)
+    f32, f64 = np.float32, np.float64
+    if seed == VISIBLE:
+        return [
+            _cmc_case(rng, "5 classes", 5, 12, 20, [1, 3, 5], f32),
+            {
+                # Each query's own picture is its third, its second and its third nearest.
+                "name": "three queries on a line",
+                "query": np.array([[3.0], [0.4], [0.0]], f32),
+                "query_labels": np.arange(3),
+                "gallery": np.array([[0.0], [1.0], [3.0]], f32),
+                "gallery_labels": np.arange(3),
+                "topk": [1, 2, 3],
+            },
+            _cmc_case(
+                rng, "a class without a picture in the gallery", 5, 12, 20, [1, 3], f32, True
+            ),
+        ]
+    classes = int(rng.integers(5, 9))
+    q, g = int(rng.integers(10, 20)), int(rng.integers(25, 45))
+    return [
+        _cmc_case(rng, "many classes", classes, q, g, [1, 5, 10], f32),
+        _cmc_case(rng, "float64, another order of k", classes, g, q + classes, [4, 1, 2], f64),
+        _cmc_case(rng, "a class without a picture in the gallery", 6, q, g, [1, 2, 6], f32, True),
+        _cmc_case(rng, "k is the whole gallery", 4, q, 9, [2, 9], f64),
+        _cmc_case(rng, "one query", 4, 1, g, [1, 2, 3, 4, 5], f32),
+    ]
+
+
+def _cmc_case(
+    rng, name: str, classes: int, q: int, g: int, topk: list[int], dtype, missing: bool = False
+) -> Case:
+    """Draw embeddings of unequal lengths until no two distances of a query are nearly equal."""
+    names = rng.choice(np.arange(-20, 40), classes, replace=False)
+    while True:
+        middles = rng.normal(size=(classes, 4))
+        which = [np.arange(n) % classes for n in (q, g)]
+        if missing:
+            which[1] = np.maximum(which[1], 1)  # class 0 has queries alone
+        query, gallery = (middles[w] + 1.2 * rng.normal(size=(len(w), 4)) for w in which)
+        case = {
+            "name": name,
+            "query": query.astype(dtype),
+            "query_labels": names[which[0]],
+            "gallery": gallery.astype(dtype),
+            "gallery_labels": names[which[1]],
+            "topk": topk,
+        }
+        distances = np.sort([_distances_to(row, gallery) for row in query], 1)
+        first = _shares(_matches(case), topk)
+        varied = q == 1 or 0.1 < first.min() < first.max()
+        if np.diff(distances, axis=1).min() > 1e-4 and varied:
+            return case
+
+
+def _matches(case: Case, order: Callable = _distances_to) -> np.ndarray:
+    """Return whether the j-th nearest of the gallery is of the query's class: bool (Q, G)."""
+    query, gallery = case["query"].astype(float), case["gallery"].astype(float)
+    rows = [np.argsort(order(row, gallery), kind="stable") for row in query]
+    return case["gallery_labels"][np.array(rows)] == case["query_labels"][:, None]
+
+
+def _shares(matches: np.ndarray, topk: Sequence[int]) -> np.ndarray:
+    return np.array([np.mean([any(row[:k]) for row in matches]) for k in topk])
+
+
+CMC_INPUTS = ("query", "query_labels", "gallery", "gallery_labels")
+
+
+def _cmc_probe(cmc: Callable, case: Case) -> Answer:
+    given = {name: torch.tensor(case[name]) for name in CMC_INPUTS}
+    result = cmc(*given.values(), tuple(case["topk"]))
+    if not isinstance(result, dict):
+        plain(result)
+        kind = type(result).__name__
+        raise CheckFailed("not_a_dictionary", f"return a dictionary {{k: share}}, not a {kind}")
+    if set(result) != set(case["topk"]):
+        message = f"the dictionary's keys are {list(result)}, not the values of k, {case['topk']}"
+        raise CheckFailed("wrong_keys", message[:200])
+    shares = [plain_scalar(result[k], f"CMC@{k}") for k in case["topk"]]
+    after = {name: plain(value) for name, value in given.items()}
+    return {"shares": np.array(shares, float), **after}
+
+
+def _cmc_judge(case: Case, answer: Answer) -> None:
+    for name in CMC_INPUTS:
+        after = take(answer, name, case[name].shape, f"the {name} afterwards")
+        if not np.allclose(after, case[name]):
+            raise CheckFailed("input_changed", f"this changes the {name} in place")
+    topk = case["topk"]
+    actual = take(answer, "shares", (len(topk),), "the table of shares")
+    right = _shares(_matches(case), topk)
+    compare(actual, right, f"CMC at k = {topk}", _wrong_cmcs(case))
+
+
+def _wrong_cmcs(case: Case) -> Iterator[Wrong]:
+    """Yield what typical mistakes give for CMC."""
+    topk, matches = case["topk"], _matches(case)
+    right = _shares(matches, topk)
+    message = "the picture itself is found: the queries must not be in the gallery"
+    yield "query_in_gallery", np.ones(len(topk)), message
+    message = "this is the mean share of right ones among the k: a query counts once, found or not"
+    yield "precision", [matches[:, :k].mean() for k in topk], message
+    counts = matches.sum(1)
+    message = "this is the share of the class's pictures that is found: one is enough"
+    recall = [np.mean(matches[:, :k].sum(1) / np.maximum(1, counts)) for k in topk]
+    yield "recall", recall, message
+    hits = [matches[:, :k].sum(1).mean() for k in topk]
+    yield "hits_counted", hits, "this counts every right one among the k: a query counts once"
+    yield "percent", 100 * right, "a share is 0 to 1, not a percentage"
+    yield "count", len(matches) * right, "divide by the number of queries"
+    yield "farthest", _shares(matches[:, ::-1], topk), "these are the farthest k, not the nearest"
+    message = "this looks at the k-th nearest alone: any of the first k will do"
+    yield "kth_only", [matches[:, k - 1].mean() for k in topk], message
+    yield "all_of_k", [matches[:, :k].all(1).mean() for k in topk], "one of the k is enough"
+    yield "first_only", [matches[:, 0].mean()] * len(topk), "this is CMC@1 whatever k is"
+    message = "k is off by one"
+    yield "off_by_one", _shares(matches, [k + 1 for k in topk]), message
+    yield "off_by_one", _shares(matches, [k - 1 for k in topk]), message
+    message = "the first, which is left out here, is no picture of the query itself: count it"
+    yield "first_dropped", _shares(matches[:, 1:], topk), message
+    found = matches.any(1)
+    message = "a query whose class is not in the gallery is never found, but it counts"
+    yield "missing_found", [(matches[:, :k].any(1) | ~found).mean() for k in topk], message
+    if found.any():
+        yield "missing_left_out", _shares(matches[found], topk), message
+    voted = [2 * matches[:, :k].sum(1) > k for k in topk]
+    yield "majority", [v.mean() for v in voted], "one of the k is enough, it need not be most"
+    by_product = _matches(case, lambda row, gallery: -(gallery @ row))
+    message = "the nearest are those of the smallest Euclidean distance: these need no unit vectors"
+    yield "similarity", _shares(by_product, topk), message
+
+    def cosine(row: np.ndarray, gallery: np.ndarray) -> np.ndarray:
+        return -(gallery @ row) / np.maximum(np.linalg.norm(gallery, axis=1), 1e-12)
+
+    yield "similarity", _shares(_matches(case, cosine), topk), message
+
+
+cmc = Check("cmc", _cmc_cases, _cmc_probe, _cmc_judge, metric.cmc, (metric.cmc_from_distances,))

@@ -113,7 +113,7 @@ def htl_loss(features, labels, margins):
     return hinges.sum() / (hinges > 0).sum().clamp_min(1)
 
 
-# mutant the margin subtracted
+# mutant the margin subtracted: margin_subtracted
 def htl_loss(features, labels, margins):
     to_p, to_n, y_a, y_n = squares(features, labels)
     return mean((to_p - to_n - margins[y_a, y_n]).relu())
@@ -154,7 +154,7 @@ def htl_loss(features, labels, margins):
     return (to_p - to_n + margins[y_a, y_n]).relu().mean()
 
 
-# mutant the square of a root
+# mutant the square of a root: nan_gradient
 def htl_loss(features, labels, margins):
     to_p, to_n, y_a, y_n = squares(features, labels)
     return mean((to_p.sqrt() ** 2 - to_n.sqrt() ** 2 + margins[y_a, y_n]).relu())
