@@ -1,0 +1,100 @@
+"""Homework 5's judges against printed values, and the course's own answers against them.
+
+The tables of answers are in ``answers/hw5``, see ``test_answers.py``.
+"""
+
+import numpy as np
+import pytest
+import table
+import torch
+from torch import nn
+
+from dalib_edu.check import hw5
+from dalib_edu.check.core import CheckFailed
+
+CHECKS, TABLE = table.checks(hw5), table.load("hw5")
+
+
+@pytest.mark.parametrize("name", CHECKS)
+@pytest.mark.parametrize("seed", [0, 1, 2, 3101, 3110])
+def test_the_courses_own_answer_is_right(name, seed):
+    check = CHECKS[name]
+    cases = check.cases(seed)
+    check.verdict(cases, [check.probe(check.reference, case) for case in cases])
+
+
+def visible(name, case):
+    (found,) = [one for one in CHECKS[name].cases(0) if one["name"] == case]
+    return found
+
+
+def judged(name, case, **changed):
+    """Judge the course's own answer with something changed; return the cause, None if it passes."""
+    check = CHECKS[name]
+    answer = check.probe(check.reference, case)
+    try:
+        check.judge(case, answer | {key: np.array(value) for key, value in changed.items()})
+    except CheckFailed as failed:
+        return failed.cause
+    return None
+
+
+def test_the_loss_of_four_pictures_on_a_line():
+    # Of the margin 2.5: 2 - 5, 2 - 3, 4 - 3, 4 - 7, so 0, 1.5, 3.5, 0.
+    case = visible("triplet_loss", "four pictures on a line")
+    assert judged("triplet_loss", case, loss=1.25) is None
+    assert judged("triplet_loss", case, loss=5.0) == "sum_not_mean"
+    assert judged("triplet_loss", case, loss=2.5) == "mean_over_active"
+
+
+def test_the_published_loss_of_clusters_and_that_of_torch():
+    case = visible("cluster_loss", "four pictures on a line")
+    assert case["margin"] == 35.5
+    assert judged("cluster_loss", case, loss=4.0) is None
+    assert judged("cluster_loss", case, loss=2.0) == "mean_not_sum"
+    clusters = torch.tensor([[1.0], [7]]), torch.tensor([[0.0], [5]]), torch.tensor([[7.0], [1]])
+    theirs = nn.TripletMarginLoss(5.5)(*clusters).item()
+    assert theirs == pytest.approx(1.0, abs=1e-4)
+    assert judged("cluster_loss", case | {"margin": 5.5}, loss=theirs) == "pipeline"
+
+
+def test_the_published_margins_on_the_circle():
+    case = visible("htl_margin", "four characters on a circle")
+    table = np.array([[0, 2.0848, 4.0696, 4.0696], [2.0848, 0, 4.0696, 4.0696]])
+    table = np.concatenate([table, table[:, [2, 3, 0, 1]]])
+    assert judged("htl_margin", case, margins=table) is None
+    assert judged("htl_margin", case, margins=table - 0.1) == "beta_missing"
+    swapped = np.where(table > 3, table - 1.9848, table + 1.9848)
+    assert judged("htl_margin", case, margins=swapped) == "upside_down"
+
+
+def test_the_published_cmc():
+    case = visible("cmc", "three queries on a line")
+    assert judged("cmc", case, shares=[0, 1 / 3, 1]) is None
+    assert judged("cmc", case, shares=[1, 1, 1]) == "query_in_gallery"
+
+
+def test_the_published_number_of_queries():
+    case = visible("query_gallery_split", "20 pictures each, a share of 0.2")
+    answer = CHECKS["query_gallery_split"].probe(hw5.query_gallery_split.reference, case)
+    for label in set(case["labels"].tolist()):
+        assert answer["queries"][case["labels"] == label].sum() == 4
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_losses_of_the_cases_have_terms_on_both_sides_of_the_clamp_and_none_near_it(seed):
+    for case in hw5.triplet_loss.cases(seed):
+        features = case["features"].astype(float)
+        triplets = hw5._mined(features, case["labels"])
+        values = hw5._hinges(features, triplets, case["margin"])[0]
+        if "at one point" not in case["name"] and triplets:
+            assert values.min() < -1e-3 < 1e-3 < values.max()
+            assert np.abs(values).min() > 1e-3
+
+
+def test_an_unknown_mistake_is_told_in_figures():
+    with pytest.raises(CheckFailed, match="expected 1.25, got 0.7"):
+        hw5.triplet_loss.judge(
+            case := visible("triplet_loss", "four pictures on a line"),
+            hw5.triplet_loss.probe(hw5.triplet_loss.reference, case) | {"loss": np.array(0.7)},
+        )
