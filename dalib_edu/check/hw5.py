@@ -411,8 +411,17 @@ def _with_margin(
         few = int(rng.integers(1, len(values) // 2))
         margin = -(values[few - 1] + values[few]) / 2
         apart = values[few] - values[few - 1] > 0.01  # no hinge near its kink
+        apart = apart and _is_clear(features, case["labels"])
         if apart and margin > 0.05 + to_n.min():
             return {**case, "margin": round(float(margin), 4)}
+
+
+def _is_clear(features: np.ndarray, labels: np.ndarray) -> bool:
+    """Return whether rounding cannot change which triplets are the hardest."""
+    distances, same = _distances(features), labels[:, None] == labels
+    own = np.sort(np.where(same, distances, -np.inf), 1)[:, -2:]
+    others = np.sort(np.where(same, np.inf, distances), 1)[:, :2]
+    return bool(min((own[:, 1] - own[:, 0]).min(), (others[:, 1] - others[:, 0]).min()) > 3e-4)
 
 
 def _mined(features: np.ndarray, labels: np.ndarray) -> Triplets:
@@ -799,8 +808,18 @@ def _with_cluster_margin(
         values = np.sort(intra - inter)
         margin = -(values[0] + values[1]) / 2
         apart = values[1] - values[0] > 0.02  # no hinge near its kink
+        apart = apart and _has_clear_clusters(case["features"].astype(float), case["labels"])
         if apart and margin > 0.05 + inter.min() and values[-1] > 0.05:
             return {**case, "margin": round(float(margin), 4)}
+
+
+def _has_clear_clusters(features: np.ndarray, labels: np.ndarray) -> bool:
+    """Return whether rounding cannot change which picture and which mean is meant."""
+    rows, means = _clusters(features, labels)
+    to_mean = [np.sort(_distances_to(means[c], features[own])) for c, own in enumerate(rows)]
+    between = np.sort(_distances(means), 1)  # each begins with a 0
+    gaps = [gap[-1] - gap[-2] for gap in to_mean if len(gap) > 1]
+    return bool(min(*gaps, (between[:, 2] - between[:, 1]).min()) > 3e-4)
 
 
 def _cluster_terms(features: np.ndarray, labels: np.ndarray):
@@ -1237,6 +1256,7 @@ def _htl_case(rng, name: str, sizes: Sequence[int], classes: int, dtype, *, unit
         hinges = bare + _of_triplets(margins, labels, triplets)
         active = hinges > 0
         clear = not triplets or np.abs(hinges).min() > 0.01 * min(1, scale)
+        clear = clear and (not triplets or _is_clear(features, labels))
         if clear and (not triplets or (active.any() and not active.all())):
             return {**case, "labels": labels, "margin": margins.astype(dtype)}
 
