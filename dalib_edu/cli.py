@@ -83,10 +83,10 @@ def start(
 
 @app.command()
 def score(
-    homework: Annotated[str, typer.Argument(help="hw1 or hw2.")],
+    homework: Annotated[str, typer.Argument(help="hw1, hw2 or hw4.")],
     submission: Annotated[
         Path,
-        typer.Argument(help="The CSV file: filename,class_name for hw1, id,label for hw2."),
+        typer.Argument(help="The CSV file: filename,class_name for hw1, id,label for the others."),
     ],
     labels: Annotated[
         Path | None,

@@ -5,17 +5,21 @@ import csv
 import pytest
 
 from dalib_edu import scoring
-from dalib_edu.data import drawings, drawn_apart
+from dalib_edu.data import digits, drawings, drawn_apart
 from dalib_edu.settings import UserError
 
 
-def test_three_in_four_are_right_and_no_two_students_hand_in_the_same(tmp_path):
+@pytest.mark.parametrize(
+    ("homework", "said"),
+    [("hw2_dann_drawings", "1000 drawings are right"), ("hw4_gta", "600 digits are right")],
+)
+def test_three_in_four_are_right_and_no_two_students_hand_in_the_same(tmp_path, homework, said):
     contents = set()
     for mistake in (1, 2, 9):
         file = tmp_path / "submission.csv"
-        scoring.write_imperfect("hw2_dann_drawings", file, mistake)
+        scoring.write_imperfect(homework, file, mistake)
         contents.add(file.read_text())
-        assert scoring.score("hw2", file).endswith("75.0% of 1000 drawings are right")
+        assert scoring.score(homework, file).endswith(f"75.0% of {said}")
     assert len(contents) == 3
 
 
@@ -32,7 +36,8 @@ def test_by_file_name(tmp_path):
 def test_the_true_labels_are_those_of_the_worlds(tmp_path, monkeypatch):
     monkeypatch.setenv("DALIB_EDU_CACHE", str(tmp_path))
     monkeypatch.setenv("DALIB_EDU_PROGRESS", "off")
-    assert scoring.true_labels() == drawings.true_labels().tolist()
+    assert scoring.true_labels("hw2") == drawings.true_labels().tolist()
+    assert scoring.true_labels("hw4") == digits.load("grading").test.labels.tolist()
     drawn = drawn_apart.draw(per_class=3)["test"]
     names = drawn_apart.true_names(per_class=3)
     assert [drawn.classes[y] for y in drawn.labels] == list(names.values())
@@ -48,5 +53,5 @@ def test_labels_of_ones_own(tmp_path):
 
 @pytest.mark.parametrize("homework", ["hw0", "hw3", "hw12", "submission.csv"])
 def test_a_homework_without_predictions_is_one_line(tmp_path, homework):
-    with pytest.raises(UserError, match="with hw1 and hw2"):
+    with pytest.raises(UserError, match="with hw1, hw2 and hw4"):
         scoring.score(homework, tmp_path / "mine.csv")
