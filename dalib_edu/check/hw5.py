@@ -1321,6 +1321,116 @@ def _wrong_htl_losses(case: Case) -> Iterator[Wrong]:
 
 htl_loss = Check("htl_loss", _htl_cases, _loss_probe, _htl_judge, metric.htl_loss)
 
+# --- merged_tree --------------------------------------------------------------------------------
+
+
+def _merged_cases(seed: int) -> list[Case]:
+    rng = np.random.default_rng(seed)
+    if seed == VISIBLE:
+        chain = np.array([[0.1, 1, 3], [1, 0.1, 1], [3, 1, 0.1]], np.float32)
+        return [
+            {
+                "name": "a chain of three",
+                "distances": chain,
+                "thresholds": np.array([0.1, 2, 4], np.float32),
+            },
+            _merged_case(rng, "8 classes, 4 levels", 8, 4, np.float32),
+        ]
+    c = int(rng.integers(7, 12))
+    order = rng.permutation(7)
+    chain = 0.1 * (order[:, None] - order) ** 2.0 + 0.02 * np.eye(7)
+    return [
+        {"name": "a long chain", "distances": chain, "thresholds": np.array([0.03, 0.2, 4])},
+        _merged_case(rng, "4 levels", c, 4, np.float32),
+        _merged_case(rng, "6 levels, float64", c, 6, np.float64),
+        _merged_case(rng, "2 levels", c, 2, np.float32),
+        _merged_case(rng, "1 level", 4, 1, np.float32),
+    ]
+
+
+def _merged_case(rng: np.random.Generator, name: str, classes: int, height: int, dtype) -> Case:
+    """Draw until some classes are joined by a chain alone, and at every level there is a pair."""
+    while True:
+        places = rng.permutation(rng.normal(0, 1.5, (classes, 2)))
+        distances = ((places[:, None] - places) ** 2).sum(2)
+        distances *= 3.9 / distances.max()
+        spread = rng.uniform(0.02, 0.3, classes)  # within the classes
+        np.fill_diagonal(distances, spread)
+        thresholds = np.linspace(spread.mean(), 4, height + 1)
+        case = {"name": name, "distances": distances, "thresholds": thresholds}
+        near = np.abs(distances[..., None] - thresholds).min()
+        levels = _merged_levels(distances, thresholds)
+        direct = _direct_levels(distances, thresholds)
+        if near < 1e-3 or (height > 1 and (levels == direct).all()):
+            continue
+        if height <= 2 or len(set(levels.flatten().tolist())) >= 3:
+            arrays = {"distances": distances.astype(dtype), "thresholds": thresholds.astype(dtype)}
+            return {**case, **arrays}
+
+
+def _merged_levels(distances: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Return the levels by nodes that take each other in, level by level."""
+    classes, top = len(distances), len(thresholds) - 1
+    levels = np.full((classes, classes), top)
+    for level in reversed(range(top)):
+        node = list(range(classes))
+        for i in range(classes):
+            for j in range(classes):
+                if i != j and distances[i, j] < thresholds[level] and node[i] != node[j]:
+                    old, new = node[j], node[i]
+                    node = [new if one == old else one for one in node]
+        levels[np.equal.outer(node, node)] = level
+    np.fill_diagonal(levels, 0)
+    return levels
+
+
+def _direct_levels(distances: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Return the levels without chains."""
+    levels = (distances[..., None] >= thresholds[:-1]).sum(2)
+    np.fill_diagonal(levels, 0)
+    return levels
+
+
+def _merged_probe(merged_tree: Callable, case: Case) -> Answer:
+    distances, thresholds = torch.tensor(case["distances"]), torch.tensor(case["thresholds"])
+    levels = plain(merged_tree(distances, thresholds))
+    return {"levels": levels, "distances": plain(distances), "thresholds": plain(thresholds)}
+
+
+def _merged_judge(case: Case, answer: Answer) -> None:
+    for name in ("distances", "thresholds"):
+        after = take(answer, name, case[name].shape, f"the {name} afterwards")
+        if not np.allclose(after, case[name]):
+            raise CheckFailed("input_changed", f"this changes the {name} in place: copy them")
+    distances, thresholds = case["distances"].astype(float), case["thresholds"].astype(float)
+    levels = take(answer, "levels", distances.shape, "the table of levels")
+    right, direct = _merged_levels(distances, thresholds), _direct_levels(distances, thresholds)
+    top = len(thresholds) - 1
+    if np.array_equal(levels, right):
+        if answer["levels"].dtype.kind not in "iu":
+            message = "levels are whole numbers (they will be positions)"
+            raise CheckFailed("wrong_dtype", message)
+        return
+    off = ~np.eye(len(levels), dtype=bool)
+    if np.array_equal(levels[off], right[off]):
+        raise CheckFailed("diagonal", "a class and itself are at level 0: mind the diagonal")
+    own = np.where(off, 0, (distances[..., None] >= thresholds[:-1]).sum(2))
+    for cause, wrong, message in (
+        ("no_chains", direct, "classes that a chain of near ones joins are in one node, too"),
+        ("no_chains", direct + own, "classes that a chain of near ones joins are in one node, too"),
+        ("upside_down", top - right, "the levels are upside down: the nearest meet at the lowest"),
+        ("from_one", right + 1, "levels begin at 0"),
+    ):
+        if np.array_equal(levels[off], wrong[off]):
+            raise CheckFailed(cause, message)
+    if (levels != levels.T).any():
+        raise CheckFailed("not_symmetric", "two classes have one level, whichever comes first")
+    wrong = int((levels != right).sum())
+    raise CheckFailed("wrong_values", f"{wrong} of {right.size} levels are not right")
+
+
+merged_tree = Check("merged_tree", _merged_cases, _merged_probe, _merged_judge, metric.merged_tree)
+
 # --- query_gallery_split ------------------------------------------------------------------------
 
 
