@@ -209,9 +209,9 @@ def _batch(
     return {"name": name, "features": features.astype(dtype), "labels": values[which]}
 
 
-def _on_a_line(name: str = "four pictures on a line") -> Case:
+def _on_a_line() -> Case:
     return {
-        "name": name,
+        "name": "four pictures on a line",
         "features": np.array(LINE[0], np.float32),
         "labels": np.array(LINE[1]),
     }
@@ -843,7 +843,8 @@ def _cluster_loss_judge(case: Case, answer: Answer) -> None:
     values = intra - inter + margin
     right = float(np.maximum(values, 0).sum())
     _judge_loss_value(answer, right, True, not intra.any(), _wrong_cluster_losses(case))
-    if not intra.any() or case["name"] == _on_a_line()["name"]:  # two are equally far from a mean
+    smallest = min(len(own) for own, _, _ in picks)
+    if not intra.any() or smallest == 2:  # two pictures are equally far from their mean
         _judge_finite(answer, features.shape)
         return
     means = [features[own].mean(0) for own, _, _ in picks]
@@ -1004,7 +1005,15 @@ def _tree_cases(seed: int) -> list[Case]:
 
 
 def _tree_probe(class_tree: Callable, case: Case) -> Answer:
-    return {"levels": plain(class_tree(torch.tensor(case["alphabets"])))}
+    return {"levels": _plain_tensor(class_tree(torch.tensor(case["alphabets"])))}
+
+
+def _plain_tensor(value: object) -> np.ndarray:
+    """Return a copy of a tensor as ``plain`` does; what goes on with it needs a tensor."""
+    array = plain(value)
+    if not isinstance(value, Tensor):
+        raise CheckFailed("wrong_type", f"the result is a {type(value).__name__}, not a tensor")
+    return array
 
 
 def _tree_judge(case: Case, answer: Answer) -> None:
@@ -1117,7 +1126,7 @@ def _margin_probe(htl_margin: Callable, case: Case) -> Answer:
     features, labels, levels = (
         torch.tensor(case[name]) for name in ("features", "labels", "levels")
     )
-    margins = plain(htl_margin(features, labels, levels, case["height"], case["beta"]))
+    margins = _plain_tensor(htl_margin(features, labels, levels, case["height"], case["beta"]))
     after = {"features": plain(features), "labels": plain(labels), "levels": plain(levels)}
     return {"margins": margins, **after}
 
@@ -1393,7 +1402,7 @@ def _direct_levels(distances: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
 
 def _merged_probe(merged_tree: Callable, case: Case) -> Answer:
     distances, thresholds = torch.tensor(case["distances"]), torch.tensor(case["thresholds"])
-    levels = plain(merged_tree(distances, thresholds))
+    levels = _plain_tensor(merged_tree(distances, thresholds))
     return {"levels": levels, "distances": plain(distances), "thresholds": plain(thresholds)}
 
 
@@ -1483,10 +1492,7 @@ def _split_probe(query_gallery_split: Callable, case: Case) -> Answer:
             if isinstance(result, (tuple, list)):
                 message = "return one mask, True for a query: the gallery is what is left (~)"
                 raise CheckFailed("not_a_mask", message)
-            answer[name] = plain(result)
-            if not isinstance(result, Tensor):
-                message = f"the result is a {type(result).__name__}: torch.from_numpy() turns it"
-                raise CheckFailed("wrong_type", message)
+            answer[name] = _plain_tensor(result)
     finally:
         np.random.set_state(states[0])  # noqa: NPY002
         random.setstate(states[1])

@@ -3,12 +3,15 @@
 The tables of answers are in ``answers/hw5``, see ``test_answers.py``.
 """
 
+import random
+
 import numpy as np
 import pytest
 import table
 import torch
 from torch import nn
 
+from dalib_edu import metric
 from dalib_edu.check import hw5
 from dalib_edu.check.core import CheckFailed
 
@@ -98,3 +101,30 @@ def test_an_unknown_mistake_is_told_in_figures():
             case := visible("triplet_loss", "four pictures on a line"),
             hw5.triplet_loss.probe(hw5.triplet_loss.reference, case) | {"loss": np.array(0.7)},
         )
+
+
+def by_parts_of_the_course(features, labels, levels, height, beta):
+    within = metric.class_distances(features, labels, len(levels)).diagonal()
+    return beta + within.mean() + levels * (4 - within.mean()) / height - within[:, None]
+
+
+def cmc_by_parts_of_the_course(query, query_labels, gallery, gallery_labels, topk):
+    same = query_labels[:, None] == gallery_labels
+    return metric.cmc_from_distances(torch.cdist(query, gallery), same, topk)
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [("htl_margin", by_parts_of_the_course), ("cmc", cmc_by_parts_of_the_course)],
+)
+def test_half_of_the_courses_answer_is_no_answer(name, function):
+    assert table.cause(CHECKS[name], function, 0) == "reference_called"
+
+
+def test_global_generators_are_left_as_they_were():
+    states = [torch.get_rng_state(), np.random.get_state()[1], random.getstate()]  # noqa: NPY002
+    for name in ("pk_batches", "query_gallery_split"):
+        CHECKS[name](next(iter(TABLE[name]["alternatives"].values())).function(name))
+    assert torch.equal(states[0], torch.get_rng_state())
+    assert (states[1] == np.random.get_state()[1]).all()  # noqa: NPY002
+    assert states[2] == random.getstate()

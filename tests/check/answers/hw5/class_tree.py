@@ -110,3 +110,9 @@ def class_tree(alphabets):
     levels = np.where(np.equal.outer(a, a), 1, 2)
     np.fill_diagonal(levels, 0)
     return torch.from_numpy(levels)
+
+
+# mutant a list of lists: wrong_type
+def class_tree(alphabets):
+    levels = 2 - (alphabets[:, None] == alphabets).long()
+    return levels.fill_diagonal_(0).tolist()
