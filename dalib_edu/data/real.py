@@ -5,13 +5,17 @@ public host and a published checksum is downloaded; the others must be fetched b
 ``fetch(name, archive=...)`` unpacks and checks what a browser brought.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import torch
+from torch import Tensor
 
 from dalib_edu import settings
 from dalib_edu.data.files import gunzip, new_folder, unpack
 from dalib_edu.data.folders import picture_files
+from dalib_edu.data.images import ImageSet
 from dalib_edu.settings import UserError
 
 
@@ -54,6 +58,8 @@ class RealDataset:
     files: Sequence[str] = ()
     downloads: Sequence[Download] = ()
 
+
+DIGITS = tuple("0123456789")  # the classes of MNIST and SVHN
 
 _MNIST_HOST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
 _SVHN_HOST = "http://ufldl.stanford.edu/housenumbers/"
@@ -257,6 +263,62 @@ def fetch(
             building.rmdir()
             inside.rename(building)
     return destination
+
+
+def load_mnist(*, train: bool, folder: str | Path | None = None) -> ImageSet:
+    """Return MNIST's training or test part: grey (N, 1, 28, 28), bright on black.
+
+    Either part can be read without the other (``torchvision.datasets.MNIST`` asks for both).
+
+    Args:
+        train: 60,000 pictures to train on; otherwise 10,000 to test on.
+        folder: the data folder; by default ``settings.data_folder()``.
+
+    Raises:
+        UserError: MNIST or this part of it is not there, or a file is damaged.
+    """
+    from torchvision.datasets import mnist
+
+    raw = locate("MNIST", folder) / "raw"
+    part = "train" if train else "t10k"
+    images = _read(mnist.read_image_file, raw / f"{part}-images-idx3-ubyte")
+    labels = _read(mnist.read_label_file, raw / f"{part}-labels-idx1-ubyte")
+    if len(images) != len(labels):
+        raise UserError(f"{raw}: {len(images)} pictures but {len(labels)} labels")
+    return ImageSet(images.unsqueeze(1), labels, DIGITS)  # (N, 28, 28) -> (N, 1, 28, 28)
+
+
+def _read(read: Callable[[str], Tensor], file: Path) -> Tensor:
+    """Return what torchvision's reader finds in a file, or raise ``UserError``."""
+    if not file.is_file():
+        raise UserError(f"{file} is not there; {_how_to_get(DATASETS['MNIST'])}")
+    try:
+        return read(str(file))
+    except Exception as error:  # torchvision asserts, unpacks and looks up: many kinds
+        raise UserError(f"{file} is damaged: it is no file of MNIST") from error
+
+
+def load_svhn(*, train: bool, folder: str | Path | None = None) -> ImageSet:
+    """Return SVHN's training or test part: RGB (N, 3, 32, 32).
+
+    Args:
+        train: 73,257 pictures to train on; otherwise 26,032 to test on.
+        folder: the data folder; by default ``settings.data_folder()``.
+
+    Raises:
+        UserError: SVHN or this part of it is not there, or has another checksum.
+    """
+    from torchvision.datasets import SVHN
+
+    place = locate("SVHN", folder)
+    part = "train" if train else "test"
+    try:
+        found = SVHN(str(place), split=part)
+    except RuntimeError:  # not there, or a wrong checksum
+        raise UserError(
+            f"{place / f'{part}_32x32.mat'} is missing or damaged; {_how_to_get(DATASETS['SVHN'])}"
+        ) from None
+    return ImageSet(torch.from_numpy(found.data), torch.from_numpy(found.labels).long(), DIGITS)
 
 
 # --- where things are ---------------------------------------------------------------------------

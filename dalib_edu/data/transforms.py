@@ -22,6 +22,11 @@ def to_float(images: Tensor) -> Tensor:
     return images.float().div_(255)
 
 
+def to_signed(images: Tensor) -> Tensor:
+    """Return uint8 pictures 0 to 255 as float32 in [-1, 1], same shape."""
+    return images.float().div_(127.5).sub_(1)
+
+
 def normalise(images: Tensor) -> Tensor:
     """Return uint8 pictures (N, 3, H, W), 0 to 255, as float32 with ImageNet's mean and spread."""
     mean, std = (
