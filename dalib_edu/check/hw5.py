@@ -708,7 +708,11 @@ def _explain_anchors(anchors, features, labels, means) -> None:
     counts = np.array([(labels == value).sum() for value in values])[:, None]
     for cause, wrong, message in (
         ("sum_not_mean", means * counts, "an anchor is the sum of its class: take the mean"),
-        ("wrong_number", means * counts / (len(labels) / len(values)), "divide by its own number"),
+        (
+            "wrong_number",
+            means * counts / (len(labels) / len(values)),
+            "divide each class's sum by its own number of pictures",
+        ),
         (
             "median",
             [np.median(features[labels == value], 0) for value in values],
@@ -961,7 +965,9 @@ def _names_judge(case: Case, answer: Answer) -> None:
     names = names.tolist()
     positions = take(answer, "positions", (count,), "the positions")
     if answer["positions"].dtype.kind not in "iu":
-        raise CheckFailed("wrong_dtype", f"positions are whole numbers, not {positions.dtype}")
+        raise CheckFailed(
+            "wrong_dtype", f"positions are whole numbers, not {answer['positions'].dtype}"
+        )
     if set(names) == {name.split("_")[0] for name in classes} != set(right):
         message = "two alphabets became one: the last underscore divides, not the first"
         raise CheckFailed("first_underscore", message)
@@ -1028,7 +1034,7 @@ def _tree_judge(case: Case, answer: Answer) -> None:
     )
     if np.array_equal(levels, right):
         if answer["levels"].dtype.kind not in "iu":
-            message = f"levels are whole numbers (they will be positions), not {levels.dtype}"
+            message = "levels are whole numbers (they will be positions)"
             raise CheckFailed("wrong_dtype", message)
         return
     off = ~np.eye(count, dtype=bool)
