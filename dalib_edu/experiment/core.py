@@ -27,7 +27,7 @@ from dalib_edu.data import ImageSet
 from dalib_edu.jobs import parallel
 from dalib_edu.settings import UserError
 
-HOMEWORKS = ("hw1", "hw2", "hw3", "hw5")
+HOMEWORKS = ("hw1", "hw2", "hw3", "hw4", "hw5")
 PLOT_ENDINGS = (".png", ".pdf", ".svg")
 
 
