@@ -971,8 +971,12 @@ def _steps(case: Case, fault: str = "") -> Iterator[tuple[str, np.ndarray]]:
 def _step_judge(case: Case, answer: Answer) -> None:
     for call in range(CALLS):
         _judge_order(answer.get(f"order {call}"))
+    actual, sizes = {}, {name: _flat(part).shape for name, part in _Tiny().parts().items()}
+    for call in range(CALLS):
+        for name, size in sizes.items():
+            for key, shape in ((f"{name} {call}", size), (f"{FIGURES[name]} {call}", ())):
+                actual[key] = take(answer, key, shape, _what(key))
     right = dict(_steps(case))
-    actual = {name: take(answer, name, value.shape, _what(name)) for name, value in right.items()}
 
     def fits(values: Iterator[tuple[str, np.ndarray]]) -> bool:
         return all(close(actual[k], v, atol=1e-5) for k, v in values if "loss" not in k)
