@@ -4,15 +4,18 @@ A classifier learns from two labelled sources and is tested on sketches, of whic
 others without labels. All methods get the same pictures, the same first weights and the same number
 of updates of the feature extractor: an iteration of M3SDA has one in phase 1 and ``repeats`` in
 phase 3, so that the methods without a phase 3 do 1 + ``repeats`` times as many iterations, and see
-that many more labelled batches. BatchNorm's running averages move with every forward in train mode:
-in M3SDA more than half of their weight is the target's, in the control ``batch_norm`` a third, in
-``adabn`` all. Source accuracies are measured with these averages, too.
+that many more labelled batches.
 
-Beside the baseline and the method stand its parts, each source alone, and two controls in which the
-target passes through the network's BatchNorm and no loss looks at it: as one of the domains in
-training, or alone and after it, as Li et al. do (AdaBN, 2016, arXiv 1603.04779).
+BatchNorm's running averages move with every forward in train mode: in M3SDA more than half of their
+weight is the target's. Beside the baseline and the method stand its parts, each source alone, and
+three controls with the very weights of the baseline and other averages: the target's share is a
+third in ``batch_norm``, M3SDA's own in ``m3sda_averages``, and all in ``adabn`` (Li et al. 2016,
+arXiv 1603.04779). Every network is measured with the averages that it ends with, and once more on
+each domain with that domain's own.
 """
 
+import itertools
+import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +34,8 @@ from dalib_edu.data.drawn_apart import (
     normalise,
 )
 from dalib_edu.evaluate import accuracy
-from dalib_edu.experiment.core import Result, check_method, domains_folder, split
+from dalib_edu.experiment import core
+from dalib_edu.experiment.core import check_method, domains_folder, split
 from dalib_edu.fit import History, fit
 from dalib_edu.settings import UserError
 
@@ -41,6 +45,7 @@ METHODS = {
     "moments": "phase 1 alone: moments are matched",
     "discrepancy": "the three phases without the moment distance",
     "batch_norm": "control: phase 1 without the moment distance; BatchNorm sees the target",
+    "m3sda_averages": "control: as source_only, then BatchNorm's averages move as m3sda moves them",
     "adabn": "control: as source_only, then BatchNorm's averages are those of the target",
     "first_source": "m3sda from the first source alone",
     "second_source": "m3sda from the second source alone",
@@ -48,10 +53,9 @@ METHODS = {
 DEFAULT = ("source_only", "m3sda")
 SOURCES, TARGET = ("cartoon", "photo"), "sketch"
 PRESETS = m3sda.PRESETS
-CONTROLS = ("batch_norm", "adabn")
 
 # What no target picture reaches while the weights are learned.
-_BASELINES = ("source_only", "adabn")
+_BASELINES = ("source_only", "adabn", "m3sda_averages")
 
 # Which part of the method each has: does the moment distance count, and are there phases 2 and 3?
 _PARTS = {
@@ -220,6 +224,28 @@ def describe(task: Task) -> str:
 # --- one run ------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Result(core.Result):
+    """What one method reached with one seed; also with other averages in BatchNorm."""
+
+    target_own_averages: float  # 0 to 1: accuracy with the averages of the target's pictures
+    source_own_averages: float  # 0 to 1: that with those of each source's, the mean over sources
+
+
+def table(results: Sequence[Result], baseline: str = "source_only") -> str:
+    """Return ``core.table`` with the accuracies by each domain's own averages beside it."""
+    header, *lines = core.table(results, baseline).splitlines()
+    rows = [f"{header}  own averages: target, source"]
+    for line, method in zip(lines, dict.fromkeys(r.method for r in results), strict=True):
+        mine = [r for r in results if r.method == method]
+        target, source = (
+            100 * statistics.fmean(getattr(r, f"{domain}_own_averages") for r in mine)
+            for domain in ("target", "source")
+        )
+        rows.append(f"{line}  {target:>21.1f}  {source:>6.1f}")
+    return "\n".join(rows)
+
+
 def run_one(
     method: str, task: Task, config: m3sda.Config, *, seed: int, device: str = "cpu"
 ) -> Result:
@@ -250,9 +276,16 @@ def run_one(
         ]
         return sum(right) / len(data)
 
+    def measure_with_own(training: ImageSet, data: ImageSet) -> float:
+        average_batch_norm(model, training, device)
+        return measure(data)
+
     target = measure(task.target_test)
-    source = sum(map(measure, task.sources_test)) / len(task.sources_test)
-    return Result(method, seed, target, source, time.perf_counter() - begun, history)
+    source = statistics.fmean(map(measure, task.sources_test))
+    target_own = measure_with_own(task.target, task.target_test)
+    source_own = statistics.fmean(map(measure_with_own, task.sources, task.sources_test))
+    seconds = time.perf_counter() - begun
+    return Result(method, seed, target, source, seconds, history, target_own, source_own)
 
 
 def train(
@@ -271,11 +304,29 @@ def train(
     history = fit(lambda batch, _: update(*batch), batches, steps, title=f"{method}, {seed}")
     if method == "adabn":
         average_batch_norm(model, task.target, device)
+    if method == "m3sda_averages":
+        batches = _batches("m3sda", sources, task.target, config, seed, device)
+        mix_batch_norm(model, batches, config)
     return model, history
 
 
-def average_batch_norm(model: m3sda.M3sda, target: ImageSet, device: str = "cpu") -> None:
-    """Replace BatchNorm's averages in F by those over the target, batch after batch of 200.
+def mix_batch_norm(model: m3sda.M3sda, batches: Iterator[tuple], config: m3sda.Config) -> None:
+    """Move BatchNorm's averages in F as ``config.steps`` iterations of M3SDA do, and no weight.
+
+    Args:
+        model: in train mode, and left in it.
+        batches: (sources, labels, target) of each iteration.
+        config: its ``steps`` and ``repeats``.
+    """
+    with torch.no_grad():
+        for images, _, target in itertools.islice(batches, config.steps):
+            phases_1_and_2 = 2 * [*images, target]
+            for pictures in phases_1_and_2 + config.repeats * [target]:
+                model.feature_extractor(pictures)
+
+
+def average_batch_norm(model: m3sda.M3sda, data: ImageSet, device: str = "cpu") -> None:
+    """Replace BatchNorm's averages in F by those over a domain, batch after batch of 200.
 
     The variance is the mean of the batches' variances, a little less than that over all pictures.
     The model is left in train mode.
@@ -289,7 +340,7 @@ def average_batch_norm(model: m3sda.M3sda, target: ImageSet, device: str = "cpu"
         norm.momentum = None  # the plain mean over all batches
     model.train()
     with torch.no_grad():
-        for images in target.images.split(200):
+        for images in data.images.split(200):
             model.feature_extractor(normalise(images.to(device)))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

@@ -6,6 +6,7 @@ import torch
 
 from dalib_edu import m3sda
 from dalib_edu.data import ImageSet, drawn_apart, export
+from dalib_edu.evaluate import accuracy
 from dalib_edu.experiment import core, hw1
 from dalib_edu.experiment.hw1 import METHODS, Task, embedded_task, prepared_task, run_one
 from dalib_edu.settings import UserError
@@ -243,6 +244,45 @@ def test_adabn_is_the_baseline_with_the_targets_averages(task):
     assert norm.momentum == plain.feature_extractor.blocks[1].momentum
 
 
+def test_m3sdas_averages_in_the_baselines_network(task):
+    plain, mixed = (hw1.train(m, task, TINY, seed=0)[0] for m in ("source_only", "m3sda_averages"))
+    weights = dict(mixed.named_parameters())
+    assert all(torch.equal(p, weights[name]) for name, p in plain.named_parameters())
+    # A network that cannot learn: what M3SDA's phases then move are the averages alone.
+    still = replace(TINY, learning_rate=0.0, weight_decay=0.0)
+    expected = hw1.train("m3sda", task, still, seed=0)[0].state_dict()
+    torch.manual_seed(0)
+    model = m3sda.build(still, 2).to(memory_format=torch.channels_last)
+    batches = hw1._batches("m3sda", task.sources, task.target, still, 0, "cpu")
+    hw1.mix_batch_norm(model.train(), batches, still)
+    for name, found in model.state_dict().items():
+        if not name.endswith("num_batches_tracked"):
+            torch.testing.assert_close(found, expected[name], rtol=1e-5, atol=1e-6)
+
+
+def test_each_domain_with_its_own_averages(task):
+    plain, adapted = (run_one(method, task, TINY, seed=0) for method in ("source_only", "adabn"))
+    assert plain.target_own_averages == adapted.target_accuracy == adapted.target_own_averages
+    # On a source, AdaBN to that source.
+    right = []
+    for training, tested in zip(task.sources, task.sources_test, strict=True):
+        model, _ = hw1.train("adabn", replace(task, target=training), TINY, seed=0)
+        right.append(accuracy(model, drawn_apart.normalise(tested.images), tested.labels))
+    assert plain.source_own_averages == pytest.approx(sum(right) / 2)
+
+
+def test_the_table_has_the_own_averages_beside_the_rest():
+    results = [
+        hw1.Result(method, seed, 0.5, 0.6, 1.0, {}, 0.7 + seed / 50, 0.8)
+        for method in ("source_only", "adabn")
+        for seed in (0, 1)
+    ]
+    header, *lines = hw1.table(results).splitlines()
+    assert header.endswith("own averages: target, source")
+    assert [line.split()[0] for line in lines] == ["source_only", "adabn"]
+    assert [line.split()[-2:] for line in lines] == [["71.0", "80.0"]] * 2
+
+
 def test_deterministic_and_different_by_seed(task):
     one, again, other = (run_one("m3sda", task, TINY, seed=seed) for seed in (0, 0, 1))
     assert replace(one, seconds=0) == replace(again, seconds=0)
@@ -274,6 +314,8 @@ def test_accuracy_is_over_all_pictures(task, monkeypatch):
     many = ImageSet(images, labels, NAMES)
 
     class Always(torch.nn.Module):
+        feature_extractor = torch.nn.Identity()
+
         def forward(self, images):
             return torch.tensor([[1.0, 0.0]]).repeat(len(images), 1)
 
