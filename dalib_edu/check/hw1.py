@@ -199,6 +199,14 @@ eval_transform = Check(
     _transform_probe,
     _transform_judge,
     drawn_apart.eval_transform,
+    (
+        drawn_apart.centre_crop,
+        drawn_apart.normalise,
+        _resized_and_cropped,
+        _resized,
+        _crop,
+        _normalised,
+    ),
 )
 
 # --- moments ------------------------------------------------------------------------------------
@@ -556,7 +564,12 @@ def _wrong_orders(domains: Sequence[Tensor], orders: Sequence[int]) -> Iterator:
 
 
 moment_distance = Check(
-    "moment_distance", _distance_cases, _distance_probe, _distance_judge, m3sda.moment_distance
+    "moment_distance",
+    _distance_cases,
+    _distance_probe,
+    _distance_judge,
+    m3sda.moment_distance,
+    (_distance, _terms, _length),
 )
 
 # --- discrepancy --------------------------------------------------------------------------------
@@ -684,7 +697,12 @@ def _wrong_discrepancies(a: np.ndarray, b: np.ndarray) -> list[tuple[str, np.nda
 
 
 discrepancy = Check(
-    "discrepancy", _discrepancy_cases, _discrepancy_probe, _discrepancy_judge, m3sda.discrepancy
+    "discrepancy",
+    _discrepancy_cases,
+    _discrepancy_probe,
+    _discrepancy_judge,
+    m3sda.discrepancy,
+    (_discrepancy,),
 )
 
 # --- a tiny F, C1 and C2, and what the checks of the phases share -------------------------------
@@ -811,6 +829,7 @@ def _run_phase(
     model = _tiny(case)
     optimizers = _optimizers(model, case["momentum"])
     answer = {}
+    modes = _watched_modes(model)
     for call in range(STEPS):
         parameters = list(model.parameters())
         left = torch.tensor(case[f"left {call}"]).split([p.numel() for p in parameters])
@@ -830,9 +849,18 @@ def _run_phase(
         answer[f"frozen {call}"] = np.array(any(not p.requires_grad for p in model.parameters()))
         in_training = all(module.training for module in model.modules())
         answer[f"in_training {call}"] = np.array(in_training)
+        answer[f"forwards_in_training {call}"] = np.array(all(modes))
         answer[f"scaled {call}"] = np.array(scaler.scaled and scaler.stepped)
         answer[f"updated {call}"] = np.array(scaler.updated)
     return answer
+
+
+def _watched_modes(model: m3sda.M3sda) -> list[bool]:
+    """Return a list that gets the mode of F's layers at each forward from now on."""
+    modes: list[bool] = []
+    for module in model.feature_extractor.modules():
+        module.register_forward_pre_hook(lambda module, _: modes.append(module.training))
+    return modes
 
 
 def _figure(value: object, what: str) -> np.ndarray:
@@ -943,7 +971,22 @@ def _class_loss(
     return (0 if fault == "no_class_loss" else 1) * sum(losses) / number.get(fault, 1)
 
 
-FLAGS = ("leaks", "frozen", "in_training", "scaled", "updated")
+# What no phase may call. The moment distance and the discrepancy are lent to whoever lacks them.
+STEP_PARTS = (
+    m3sda.train_step,
+    m3sda.source_only_step,
+    m3sda.phase1_step,
+    m3sda.phase2_step,
+    m3sda.phase3_step,
+    m3sda.class_loss,
+    m3sda._disagree,
+    m3sda._update,
+    _class_loss,
+    _step,
+    _gradients,
+)
+
+FLAGS = ("leaks", "frozen", "forwards_in_training", "in_training", "scaled", "updated")
 
 
 def _take_phase(case: Case, answer: Answer, figures: Sequence[str]) -> dict[str, np.ndarray]:
@@ -995,6 +1038,12 @@ def _judge_phase(
             "more: leave the mode as it is, without eval()"
         )
         raise CheckFailed("left_in_eval", message)
+    if not actual["forwards_in_training"].all():
+        message = (
+            "the feature extractor is in evaluation mode when pictures pass through it: leave the "
+            "mode as it is, so that BatchNorm takes each batch's own mean and variance"
+        )
+        raise CheckFailed("in_eval", message)
     if not actual["scaled"].all():
         message = "use the scaler: scaler.scale(loss).backward(), then scaler.step(optimizer)"
         raise CheckFailed("scaler_unused", message)
@@ -1137,11 +1186,22 @@ def _add_moments(gradients, weight, orders, model, features, fault) -> None:
 
 def _phase1_judge(case: Case, answer: Answer) -> None:
     actual = _take_phase(case, answer, PHASE1_FIGURES)
-    factors = {"moment_distance": (case["weight"], "return it without the weight")}
+    terms = 2 * sum(name.startswith("labels") for name in case) // STEPS
+    factors = {
+        "moment_distance": (case["weight"], "return it without the weight"),
+        "class_loss": (1 / terms, "return the sum that is in the loss, not the mean"),
+    }
     _judge_phase(case, actual, _phase1, PHASE1_FAULTS, factors)
 
 
-phase1_step = Check("phase1_step", _phase1_cases, _phase1_probe, _phase1_judge, m3sda.phase1_step)
+phase1_step = Check(
+    "phase1_step",
+    _phase1_cases,
+    _phase1_probe,
+    _phase1_judge,
+    m3sda.phase1_step,
+    (_phase1, *STEP_PARTS),
+)
 
 # --- phase2_step --------------------------------------------------------------------------------
 
@@ -1227,7 +1287,14 @@ def _phase2_judge(case: Case, answer: Answer) -> None:
         raise CheckFailed("leaks", message)
 
 
-phase2_step = Check("phase2_step", _phase2_cases, _phase2_probe, _phase2_judge, m3sda.phase2_step)
+phase2_step = Check(
+    "phase2_step",
+    _phase2_cases,
+    _phase2_probe,
+    _phase2_judge,
+    m3sda.phase2_step,
+    (_phase2, *STEP_PARTS),
+)
 
 # --- phase3_step --------------------------------------------------------------------------------
 
@@ -1309,7 +1376,14 @@ def _phase3_judge(case: Case, answer: Answer) -> None:
     _judge_phase(case, actual, _phase3, PHASE3_FAULTS)
 
 
-phase3_step = Check("phase3_step", _phase3_cases, _phase3_probe, _phase3_judge, m3sda.phase3_step)
+phase3_step = Check(
+    "phase3_step",
+    _phase3_cases,
+    _phase3_probe,
+    _phase3_judge,
+    m3sda.phase3_step,
+    (_phase3, *STEP_PARTS),
+)
 
 # --- ensemble -----------------------------------------------------------------------------------
 
@@ -1545,7 +1619,12 @@ def _choose_judge(case: Case, answer: Answer) -> None:
 
 
 choose_classifier = Check(
-    "choose_classifier", _choose_cases, _choose_probe, _choose_judge, m3sda.choose_classifier
+    "choose_classifier",
+    _choose_cases,
+    _choose_probe,
+    _choose_judge,
+    m3sda.choose_classifier,
+    (_scores, _scores_of),
 )
 
 # --- submission ---------------------------------------------------------------------------------

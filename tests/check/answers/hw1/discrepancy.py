@@ -2,6 +2,8 @@
 import torch
 import torch.nn.functional as F
 
+from dalib_edu.check import hw1 as check
+
 
 # mutant on logits: on_logits
 def discrepancy(logits1, logits2):
@@ -177,6 +179,11 @@ def discrepancy(logits1, logits2):
 def discrepancy(logits1, logits2):
     p1, p2 = logits1.softmax(dim=1), logits2.softmax(dim=1)
     (p1 - p2).abs().mean()
+
+
+# mutant the check's own: reference_called
+def discrepancy(logits1, logits2):
+    return check._discrepancy(logits1, logits2)
 
 
 # alternative abs and mean

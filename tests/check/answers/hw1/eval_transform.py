@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torchvision.transforms import v2
 
+from dalib_edu.data import drawn_apart
+
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
@@ -370,6 +372,15 @@ def eval_transform(size):
         if isinstance(image, torch.Tensor):
             image.zero_()
         return result
+
+    return transform
+
+
+# mutant the course's own pieces: reference_called
+def eval_transform(size):
+    def transform(picture):
+        whole = v2.Compose([v2.ToImage(), v2.Resize(round(size * 8 / 7)), v2.CenterCrop(size)])
+        return drawn_apart.normalise(whole(picture))
 
     return transform
 

@@ -4,6 +4,8 @@ from itertools import combinations
 import torch
 import torch.nn.functional as F
 
+from dalib_edu.check import hw1 as check
+
 
 def moments(features, order):
     return (features**order).mean(dim=0)
@@ -619,6 +621,18 @@ def moment_distance(sources, target, orders=(1, 2)):
         if pairs:
             distance = distance + sum(pairs) / len(pairs)
     return distance
+
+
+# mutant the check's own distance: reference_called
+def moment_distance(sources, target, orders=(1, 2)):
+    return check._distance([*sources, target], orders)
+
+
+# mutant the check's own terms: reference_called
+def moment_distance(sources, target, orders=(1, 2)):
+    to_target, between = check._terms([*sources, target], orders)
+    n = len(sources)
+    return sum(to_target) / n + sum(between) / max(1, n * (n - 1) / 2)
 
 
 # alternative combinations

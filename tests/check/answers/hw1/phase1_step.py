@@ -1,7 +1,9 @@
 # ruff: noqa: B905, F811
+import numpy as np
 import torch
 import torch.nn.functional as F
 
+from dalib_edu import m3sda
 from dalib_edu.m3sda import discrepancy, moment_distance
 
 
@@ -736,6 +738,85 @@ def phase1_step(model, optimizers, sources, labels, target, weight, scaler, orde
     return {"class_loss": loss.item(), "moment_distance": distance.item()}
 
 
+# mutant evaluation mode during the step: in_eval
+def phase1_step(model, optimizers, sources, labels, target, weight, scaler, orders=(1, 2)):
+    model.eval()
+    features = [model.feature_extractor(images) for images in (*sources, target)]
+    loss = class_loss(model, features[:-1], labels)
+    distance = moment_distance(features[:-1], features[-1], orders)
+    optimizers.features.zero_grad()
+    optimizers.classifiers.zero_grad()
+    scaler.scale(loss + weight * distance).backward()
+    scaler.step(optimizers.features)
+    scaler.step(optimizers.classifiers)
+    scaler.update()
+    model.train()
+    return {"class_loss": loss.item(), "moment_distance": distance.item()}
+
+
+# mutant the target alone in evaluation mode: in_eval
+def phase1_step(model, optimizers, sources, labels, target, weight, scaler, orders=(1, 2)):
+    features = [model.feature_extractor(images) for images in sources]
+    model.feature_extractor.eval()
+    features.append(model.feature_extractor(target))
+    model.feature_extractor.train()
+    loss = class_loss(model, features[:-1], labels)
+    distance = moment_distance(features[:-1], features[-1], orders)
+    optimizers.features.zero_grad()
+    optimizers.classifiers.zero_grad()
+    scaler.scale(loss + weight * distance).backward()
+    scaler.step(optimizers.features)
+    scaler.step(optimizers.classifiers)
+    scaler.update()
+    return {"class_loss": loss.item(), "moment_distance": distance.item()}
+
+
+# mutant the mean class loss returned: wrong_figures
+def phase1_step(model, optimizers, sources, labels, target, weight, scaler, orders=(1, 2)):
+    features = [model.feature_extractor(images) for images in (*sources, target)]
+    loss = class_loss(model, features[:-1], labels)
+    distance = moment_distance(features[:-1], features[-1], orders)
+    optimizers.features.zero_grad()
+    optimizers.classifiers.zero_grad()
+    scaler.scale(loss + weight * distance).backward()
+    scaler.step(optimizers.features)
+    scaler.step(optimizers.classifiers)
+    scaler.update()
+    return {"class_loss": loss.item() / 2 / len(labels), "moment_distance": distance.item()}
+
+
+# mutant the library's class loss: reference_called
+def phase1_step(model, optimizers, sources, labels, target, weight, scaler, orders=(1, 2)):
+    features = [model.feature_extractor(images) for images in (*sources, target)]
+    loss = m3sda.class_loss(model, features[:-1], labels)
+    distance = moment_distance(features[:-1], features[-1], orders)
+    optimizers.features.zero_grad()
+    optimizers.classifiers.zero_grad()
+    scaler.scale(loss + weight * distance).backward()
+    scaler.step(optimizers.features)
+    scaler.step(optimizers.classifiers)
+    scaler.update()
+    return {"class_loss": loss.item(), "moment_distance": distance.item()}
+
+
+# mutant an iteration without repeats: reference_called
+def phase1_step(model, optimizers, sources, labels, target, weight, scaler, orders=(1, 2)):
+    return m3sda.train_step(
+        model, optimizers, sources, labels, target, weight=weight, repeats=0, scaler=scaler,
+        orders=orders,
+    )  # fmt: skip
+
+
+# mutant the update of the course: reference_called
+def phase1_step(model, optimizers, sources, labels, target, weight, scaler, orders=(1, 2)):
+    features = [model.feature_extractor(images) for images in (*sources, target)]
+    loss = class_loss(model, features[:-1], labels)
+    distance = moment_distance(features[:-1], features[-1], orders)
+    loss = loss + weight * distance
+    m3sda._update(loss, [optimizers.features, optimizers.classifiers], scaler)
+    return {"class_loss": loss.item(), "moment_distance": distance.item()}
+
+
 # alternative one forward a domain
 def phase1_step(model, optimizers, sources, labels, target, weight, scaler, orders=(1, 2)):
     features = [model.feature_extractor(images) for images in (*sources, target)]
@@ -806,3 +887,22 @@ def phase1_step(model, optimizers, sources, labels, target, weight, scaler, orde
     scaler.step(optimizers.classifiers)
     scaler.update()
     return {"class_loss": loss.detach(), "moment_distance": distance.detach()}
+
+
+# alternative training mode is asked for, and figures by numpy
+def phase1_step(model, optimizers, sources, labels, target, weight, scaler, orders=(1, 2)):
+    model.train()
+    features = [model.feature_extractor(images) for images in (*sources, target)]
+    loss = class_loss(model, features[:-1], labels)
+    distance = moment_distance(features[:-1], features[-1], orders)
+    optimizers.features.zero_grad()
+    optimizers.classifiers.zero_grad()
+    scaler.scale(loss + weight * distance).backward()
+    scaler.step(optimizers.features)
+    scaler.step(optimizers.classifiers)
+    scaler.update()
+    return {
+        "moment_distance": np.float32(distance.item()),
+        "class_loss": loss.detach().numpy(),
+        "loss": float(loss + weight * distance),
+    }

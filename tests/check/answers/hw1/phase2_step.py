@@ -2,6 +2,8 @@
 import torch
 import torch.nn.functional as F
 
+from dalib_edu import m3sda
+from dalib_edu.check import hw1 as check
 from dalib_edu.m3sda import discrepancy, moment_distance
 
 
@@ -574,6 +576,41 @@ def phase2_step(model, optimizers, sources, labels, target, scaler):
     return {"discrepancy_before": gap.item()}
 
 
+# mutant evaluation mode for the features: in_eval
+def phase2_step(model, optimizers, sources, labels, target, scaler):
+    model.feature_extractor.eval()
+    with torch.no_grad():
+        features = [model.feature_extractor(images) for images in (*sources, target)]
+    model.feature_extractor.train()
+    gap = discrepancy(model.classifier1(features[-1]), model.classifier2(features[-1]))
+    loss = class_loss(model, features[:-1], labels)
+    optimizers.classifiers.zero_grad()
+    scaler.scale(loss - gap).backward()
+    scaler.step(optimizers.classifiers)
+    scaler.update()
+    return {"discrepancy_before": gap.item()}
+
+
+# mutant the course's own phase from its features: reference_called
+def phase2_step(model, optimizers, sources, labels, target, scaler):
+    with torch.no_grad():
+        features = [model.feature_extractor(images) for images in (*sources, target)]
+    return m3sda._disagree(model, optimizers, features, labels, scaler)
+
+
+# mutant the simulation of the check: reference_called
+def phase2_step(model, optimizers, sources, labels, target, scaler):
+    with torch.no_grad():
+        features = [model.feature_extractor(images) for images in (*sources, target)]
+    gap = discrepancy(model.classifier1(features[-1]), model.classifier2(features[-1]))
+    loss = check._class_loss(model, features[:-1], labels)
+    optimizers.classifiers.zero_grad()
+    scaler.scale(loss - gap).backward()
+    scaler.step(optimizers.classifiers)
+    scaler.update()
+    return {"discrepancy_before": gap.item()}
+
+
 # alternative no_grad
 def phase2_step(model, optimizers, sources, labels, target, scaler):
     with torch.no_grad():
@@ -671,3 +708,19 @@ def phase2_step(model, optimizers, sources, labels, target, scaler):
     scaler.step(optimizers.classifiers)
     scaler.update()
     return {"discrepancy_before": gap.detach()}
+
+
+# alternative classifiers in evaluation mode, which they do not have
+def phase2_step(model, optimizers, sources, labels, target, scaler):
+    model.classifier1.eval()
+    model.classifier2.eval()
+    with torch.no_grad():
+        features = [model.feature_extractor(images) for images in (*sources, target)]
+    gap = discrepancy(model.classifier1(features[-1]), model.classifier2(features[-1]))
+    loss = class_loss(model, features[:-1], labels)
+    optimizers.classifiers.zero_grad()
+    scaler.scale(loss - gap).backward()
+    scaler.step(optimizers.classifiers)
+    scaler.update()
+    model.train()
+    return {"discrepancy_before": gap.detach().numpy()}

@@ -2,6 +2,7 @@
 import torch
 import torch.nn.functional as F
 
+from dalib_edu import m3sda
 from dalib_edu.m3sda import discrepancy
 
 
@@ -453,6 +454,47 @@ def phase3_step(model, optimizers, target, repeats, scaler):
         scaler.scale(gap).backward()
         scaler.step(optimizers.features)
         scaler.update()
+    return {"discrepancy": gap.item()}
+
+
+# mutant evaluation mode in the loop: in_eval
+def phase3_step(model, optimizers, target, repeats, scaler):
+    model.eval()
+    for _ in range(repeats):
+        features = model.feature_extractor(target)
+        gap = discrepancy(model.classifier1(features), model.classifier2(features))
+        optimizers.features.zero_grad()
+        scaler.scale(gap).backward()
+        scaler.step(optimizers.features)
+        scaler.update()
+    model.train()
+    return {"discrepancy": gap.item()}
+
+
+# mutant the last repeats in evaluation mode: in_eval
+def phase3_step(model, optimizers, target, repeats, scaler):
+    for _ in range(repeats):
+        features = model.feature_extractor(target)
+        gap = discrepancy(model.classifier1(features), model.classifier2(features))
+        optimizers.features.zero_grad()
+        scaler.scale(gap).backward()
+        scaler.step(optimizers.features)
+        scaler.update()
+        model.feature_extractor.eval()
+    model.feature_extractor.train()
+    return {"discrepancy": gap.item()}
+
+
+# mutant the update of the course: reference_called
+def phase3_step(model, optimizers, target, repeats, scaler):
+    weights = [*model.classifier1.parameters(), *model.classifier2.parameters()]
+    for weight in weights:
+        weight.requires_grad_(False)
+    for _ in range(repeats):
+        gap = discrepancy(*model.logits(target))
+        m3sda._update(gap, [optimizers.features], scaler)
+    for weight in weights:
+        weight.requires_grad_(True)
     return {"discrepancy": gap.item()}
 
 
