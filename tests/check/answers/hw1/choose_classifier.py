@@ -204,8 +204,8 @@ def choose_classifier(predictions, labels):
         name: f1_score(labels, predicted, average="weighted", zero_division=0)
         for name, predicted in predictions.items()
     }
-    ranked = sorted(reversed(predictions), key=scores.get, reverse=True)
-    return ranked[0]
+    from_the_end = [*predictions][::-1]
+    return sorted(from_the_end, key=scores.get, reverse=True)[0]
 
 
 # alternative scikit-learn
