@@ -230,9 +230,9 @@ class Generator(nn.Module):
         widths = [width * 2**i for i in reversed(range(doublings))]
         layers: list[nn.Module] = [nn.ConvTranspose2d(inputs, widths[0], 2, 1, 0, bias=False)]
         for before, after in zip(widths, widths[1:], strict=False):
-            layers += [nn.BatchNorm2d(before), nn.ReLU()]
+            layers += [nn.BatchNorm2d(before), nn.ReLU(inplace=True)]
             layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)]
-        layers += [nn.BatchNorm2d(width), nn.ReLU()]
+        layers += [nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
         layers += [nn.ConvTranspose2d(width, channels, 4, 2, 1), nn.Tanh()]
         self.layers = nn.Sequential(*layers)
 
@@ -261,10 +261,10 @@ class Discriminator(nn.Module):
         before = channels
         for after in [min(width * 2**i, 4 * width) for i in range(poolings)]:
             layers += [nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after)]
-            layers += [nn.LeakyReLU(0.2), nn.MaxPool2d(2)]
+            layers += [nn.LeakyReLU(0.2, inplace=True), nn.MaxPool2d(2)]
             before = after
         layers += [nn.Conv2d(before, 2 * width, 3, padding=1), nn.BatchNorm2d(2 * width)]
-        layers += [nn.LeakyReLU(0.2), nn.MaxPool2d(4), nn.Flatten()]
+        layers += [nn.LeakyReLU(0.2, inplace=True), nn.MaxPool2d(4), nn.Flatten()]
         self.layers = nn.Sequential(*layers)
         self.data = nn.Linear(2 * width, 1)
         self.classes = nn.Linear(2 * width, classes)
@@ -511,8 +511,8 @@ EMBEDDED = replace(
     generator_rate=2e-3,
     beta1=0.5,
     adversarial_weight=1.0,
-    target_weight=0.5,
-    hidden=0.5,
+    target_weight=1.0,
+    hidden=1.0,
 )
 
 # Enough to see that code trains; an autograder uses it.

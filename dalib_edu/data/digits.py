@@ -254,11 +254,10 @@ _HEIGHT = 44  # of a digit in it
 
 def _draw_one(label: int, number: int, size: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng([seed, label, number])
-    ink = _bend(_write(label, rng), rng)[..., None]  # (S, S) -> (S, S, 1)
+    ink = cv2.GaussianBlur(_bend(_write(label, rng), rng), (0, 0), rng.uniform(0.6, 2.4))
+    ink = cv2.resize(ink, (size, size), interpolation=cv2.INTER_AREA)[..., None]  # (H, W, 1)
     wall, paint = _colours(rng)
-    picture = wall * (1 - ink) + paint * ink + rng.uniform(3, 18) * _spots(rng)
-    picture = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), rng.uniform(0.6, 2.4))
-    picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
+    picture = wall * (1 - ink) + paint * ink + rng.uniform(3, 18) * _spots(size, rng)
     return (picture.clip(0, 255) + 0.5).astype(np.uint8)
 
 
@@ -386,15 +385,16 @@ def _bend(ink: Picture, rng: Rng) -> Picture:
     scale, stretch = rng.uniform(0.85, 1.15), np.exp(rng.uniform(-0.15, 0.15))
     rotation = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     linear = np.linalg.inv(scale * rotation @ np.array([[stretch, shear], [0, 1]]))
-    along = np.arange(_CANVAS, dtype=np.float32) - _CANVAS / 2
-    x, y = along - rng.uniform(-4, 4), (along - rng.uniform(-4, 4))[:, None]
+    linear, along = np.float32(linear), np.arange(_CANVAS, dtype=np.float32) - _CANVAS / 2
+    move = np.float32(rng.uniform(-4, 4, 2))
+    x, y = along - move[0], (along - move[1])[:, None]
     from_x, from_y = (row[0] * x + row[1] * y + _CANVAS / 2 for row in linear)
     for _ in range(3):  # waves, each along a direction of its own
-        frequency, phase = rng.uniform(-0.11, 0.11, 2), rng.uniform(0, 2 * np.pi)
-        wave = np.sin(frequency[0] * x + frequency[1] * y + phase)
-        push = rng.normal(0, 1.6, 2)
+        frequency, push = np.float32(rng.uniform(-0.11, 0.11, 2)), np.float32(rng.normal(0, 1.6, 2))
+        phase = np.float32(rng.uniform(0, 2 * np.pi))
+        wave = np.sin(frequency[0] * x + (frequency[1] * y + phase))
         from_x, from_y = from_x + push[0] * wave, from_y + push[1] * wave
-    return cv2.remap(ink, np.float32(from_x), np.float32(from_y), cv2.INTER_LINEAR)
+    return cv2.remap(ink, from_x, from_y, cv2.INTER_LINEAR)
 
 
 def _colours(rng: Rng) -> tuple[np.ndarray, np.ndarray]:
@@ -407,9 +407,9 @@ def _colours(rng: Rng) -> tuple[np.ndarray, np.ndarray]:
     return wall + rng.uniform(-35, 35, 3), paint + rng.uniform(-35, 35, 3)
 
 
-def _spots(rng: Rng) -> Picture:
-    """Return soft coloured spots, (S, S, 3), of mean 0 and spread 1."""
-    cells = int(rng.integers(4, 24))
+def _spots(size: int, rng: Rng) -> Picture:
+    """Return soft coloured spots, (size, size, 3), of mean 0 and spread 1."""
+    cells = int(rng.integers(3, 9))
     coarse = rng.standard_normal((cells, cells, 3)).astype(np.float32)
-    spots = cv2.resize(coarse, (_CANVAS, _CANVAS), interpolation=cv2.INTER_CUBIC)
+    spots = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
     return spots / spots.std()

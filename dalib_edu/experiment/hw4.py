@@ -163,7 +163,7 @@ def train(
         model, config.learning_rate, generator_rate=config.generator_rate, beta1=config.beta1
     )
     functions = _functions(method, config, seed)
-    batches = _batches(task, config, seed, device, from_source=method == "source_as_target")
+    batches = _batches(method, task, config, seed, device)
 
     def step(batch: tuple[Tensor, ...], p: float) -> dict[str, float]:
         done = round(p * config.steps)
@@ -175,22 +175,25 @@ def train(
     return model, fit(step, batches, config.steps, title=f"{method}, seed {seed}")
 
 
-def _batches(task, config, seed, device, *, from_source: bool) -> Iterator[tuple[Tensor, ...]]:
-    """Yield (source, labels, target, noise for the source, noise for the target).
+def _batches(method, task, config, seed, device) -> Iterator[tuple[Tensor, ...]]:
+    """Yield (source, labels) for the baseline, which no target picture may reach, or with (target,
+    noise for the source, noise for the target).
 
     The source's batches are the same ones for every method.
     """
-    data = (task.source, task.source if from_source else task.target)
-    source, target = (
-        endless_batches(
-            part, config.batch_size, seed=2 * seed + i, transform=_signed, device=device
-        )
-        for i, part in enumerate(data)
-    )
+
+    def batches(data: ImageSet, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+        size = config.batch_size
+        return endless_batches(data, size, seed=seed, transform=_signed, device=device)
+
+    source = batches(task.source, 2 * seed)
+    if method == "source_only":
+        yield from source
+    other = task.source if method == "source_as_target" else task.target
     generator = torch.Generator().manual_seed(seed)
-    for (images, labels), (target_images, _) in zip(source, target, strict=False):
+    for (images, labels), (target, _) in zip(source, batches(other, 2 * seed + 1), strict=False):
         noise = torch.randn(2, config.batch_size, config.noise, generator=generator).to(device)
-        yield images, labels, target_images, *noise
+        yield images, labels, target, *noise
 
 
 def _signed(images: Tensor, generator: torch.Generator) -> Tensor:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import torch
 from torchvision import datasets as torchvision_sets
 
 from dalib_edu.data import real
@@ -268,3 +269,93 @@ def test_a_zip_is_unpacked_beside_itself(tmp_path, monkeypatch):
     place = real.fetch("omniglot-py", tmp_path / "data")
     assert sorted(p.name for p in place.iterdir()) == ["images_background", "images_background.zip"]
     assert state("omniglot-py", tmp_path / "data") == "found"
+
+
+# --- what is read -------------------------------------------------------------------------------
+
+
+def write_mnist(folder, part, labels):
+    """Write one part of MNIST: the header's numbers and the pixels are the format's own."""
+    raw = folder / "MNIST" / "raw"
+    raw.mkdir(parents=True, exist_ok=True)
+    pixels = bytes(i % 251 for i in range(len(labels) * 784))
+    header = struct.pack(">IIII", 0x803, len(labels), 28, 28)
+    (raw / f"{part}-images-idx3-ubyte").write_bytes(header + pixels)
+    (raw / f"{part}-labels-idx1-ubyte").write_bytes(
+        struct.pack(">II", 0x801, len(labels)) + bytes(labels)
+    )
+
+
+def test_one_part_of_mnist_is_enough(tmp_path):
+    write_mnist(tmp_path, "t10k", [7, 2, 1])
+    found = real.load_mnist(train=False, folder=tmp_path)
+    assert found.images.shape == (3, 1, 28, 28)
+    assert found.images.flatten()[:252].tolist() == [*range(251), 0]
+    assert found.labels.tolist() == [7, 2, 1]
+    assert found.classes == tuple("0123456789")
+    fails(
+        ["train-images-idx3-ubyte", "data fetch MNIST"],
+        real.load_mnist,
+        train=True,
+        folder=tmp_path,
+    )
+
+
+def test_both_parts_are_what_torchvision_reads(tmp_path):
+    write_mnist(tmp_path, "train", [5, 0, 4])
+    write_mnist(tmp_path, "t10k", [7])
+    for train in (True, False):
+        theirs = torchvision_sets.MNIST(tmp_path, train=train)
+        ours = real.load_mnist(train=train, folder=tmp_path)
+        assert ours.images[:, 0].tolist() == theirs.data.tolist()
+        assert ours.labels.tolist() == theirs.targets.tolist()
+
+
+@pytest.mark.parametrize("keep", [0, 3, 10, 900])
+def test_a_damaged_file_of_mnist(tmp_path, keep):
+    write_mnist(tmp_path, "t10k", [7, 2, 1])
+    file = tmp_path / "MNIST" / "raw" / "t10k-images-idx3-ubyte"
+    file.write_bytes(file.read_bytes()[:keep])
+    fails(["t10k-images-idx3-ubyte", "damaged"], real.load_mnist, train=False, folder=tmp_path)
+
+
+def test_as_many_labels_as_pictures(tmp_path):
+    write_mnist(tmp_path, "t10k", [7, 2, 1])
+    file = tmp_path / "MNIST" / "raw" / "t10k-labels-idx1-ubyte"
+    file.write_bytes(struct.pack(">II", 0x801, 2) + bytes([7, 2]))
+    fails("3 pictures but 2 labels", real.load_mnist, train=False, folder=tmp_path)
+
+
+def test_svhn_is_read_through_torchvision_which_checks_it(tmp_path, monkeypatch):
+    from dalib_edu.data.digits import draw_house_numbers, export_house_numbers
+
+    fails("data fetch SVHN", real.load_svhn, train=True, folder=tmp_path)
+    export_house_numbers(tmp_path / "SVHN", per_class=2)
+    fails("train_32x32.mat", real.load_svhn, train=True, folder=tmp_path)  # another checksum
+    monkeypatch.setattr("torchvision.datasets.svhn.check_integrity", lambda *_: True)
+    found = real.load_svhn(train=True, folder=tmp_path)
+    drawn = draw_house_numbers(per_class=2, size=32, seed=0)
+    assert torch.equal(found.images, drawn.images)
+    assert torch.equal(found.labels, drawn.labels)  # torchvision makes the file's 10 a 0
+
+
+@pytest.mark.realdata
+def test_the_real_test_part_of_mnist():
+    try:
+        found = real.load_mnist(train=False)
+    except UserError as error:
+        pytest.skip(str(error))
+    assert found.images.shape == (10_000, 1, 28, 28)
+    # How often each digit occurs there, as its homepage's readers know.
+    assert found.labels.bincount().tolist() == [
+        980,
+        1135,
+        1032,
+        1010,
+        982,
+        892,
+        958,
+        1028,
+        974,
+        1009,
+    ]
