@@ -22,6 +22,11 @@ app.add_typer(data_app, name="data")
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="Folder of real data; by default DALIB_EDU_DATA.")
 ]
+WORLDS = {
+    "pictures": "everyday things in four styles, drawn from a seed (hw1 to hw3)",
+    "digits": "house numbers, drawn from a seed, and scikit-learn's handwriting (hw4)",
+    "characters": "letters of many alphabets by twenty hands, drawn from a seed (hw5)",
+}
 JobsOption = Annotated[int, typer.Option(min=1, help="Runs at a time, one thread each.")]
 ClusterOption = Annotated[
     str | None,
@@ -122,7 +127,7 @@ def doctor() -> None:
 
 @app.command()
 def run(
-    homework: Annotated[str, typer.Argument(help="hw1, hw2 or hw3.")],
+    homework: Annotated[str, typer.Argument(help="hw1 to hw5.")],
     scale: Annotated[str | None, typer.Option(help="embedded or full: the preset.")] = None,
     data: DataOption = None,
     source: Annotated[
@@ -154,7 +159,7 @@ def run(
 ) -> None:
     """Train source-only and adapted, over seeds, and compare the last checkpoints.
 
-    Without --data on the embedded pictures; with it on a folder of domains in PACS's layout.
+    Without --data on the embedded world; with it on real data, see `dalib-edu data list`.
 
     Examples:
 
@@ -165,6 +170,8 @@ def run(
     dalib-edu run hw1 --source cartoon --source photo --target sketch --seeds 5 --jobs 2
 
     dalib-edu run hw3 --data PACS --target art_painting --set pretrained=false --set size=96
+
+    dalib-edu run hw4 --data ~/data --source house_numbers --target MNIST --seeds 3
     """
     from dalib_edu.experiment import core
 
@@ -247,7 +254,10 @@ def data_list(data: DataOption = None) -> None:
     """
     from dalib_edu.data import real
 
-    print("embedded\n  pictures         always here (drawn from a seed)\nreal")
+    print("embedded")
+    for world, what in WORLDS.items():
+        print(f"  {world:16s} always here: {what}")
+    print("real")
     for row in real.list_datasets(data):
         print(f"  {row.dataset.name:16s} {row.state}: {row.dataset.what}")
 
@@ -271,7 +281,7 @@ def data_fetch(
 
 @data_app.command("export")
 def data_export(
-    layout: Annotated[str, typer.Argument(help="PACS, real_or_drawing or drawn_apart.")],
+    layout: Annotated[str, typer.Argument(help="PACS, real_or_drawing, drawn_apart or SVHN.")],
     folder: Annotated[Path, typer.Argument(help="Must not exist, or be empty.")],
     per_class: Annotated[int | None, typer.Option(min=1, help="Pictures of each class.")] = None,
     size: Annotated[int, typer.Option(min=28, help="Pixels a side (PACS alone).")] = 227,
@@ -301,8 +311,12 @@ def data_export(
         beside = folder.with_name(folder.name + "_labels.csv")
         write_named_submission(beside, list(named), list(named.values()))
         print(f"the classes of the test pictures: {beside}")
+    elif layout.lower() == "svhn":
+        from dalib_edu.data import digits
+
+        digits.export_house_numbers(folder, **wanted)
     else:
-        names = "PACS, real_or_drawing and drawn_apart"
+        names = "PACS, real_or_drawing, drawn_apart and SVHN"
         raise UserError(f"the layouts are {names}, not {layout!r}")
     print(f"written: {folder}")
 
