@@ -70,6 +70,19 @@ def test_the_input_has_the_features_dtype_and_passes_their_gradient(given):
     assert features.grad.tolist() == [[1.0] * 4] * 3
 
 
+def test_hiding_shows_the_class_of_the_last_rows_alone():
+    features, noise, wanted = torch.randn(8, 2), torch.randn(8, 3), labels(8, 4)
+    told = gta.generator_input(features, noise, wanted, 4)
+    untold = gta.generator_input(features, noise, None, 4)
+    for share, hidden in ((0.0, 0), (0.25, 2), (0.5, 4), (1.0, 8)):
+        rows = gta.hiding(share)(features, noise, wanted, 4)
+        assert torch.equal(rows, torch.cat([untold[:hidden], told[hidden:]]))
+        assert torch.equal(gta.hiding(share)(features, noise, None, 4), untold)
+    calls = []
+    gta.hiding(1.0, lambda *rows: calls.append(len(rows[0])) or told)(features, noise, wanted, 4)
+    assert set(calls) == {8}  # another's function never sees an empty batch
+
+
 # --- the losses ---------------------------------------------------------------------------------
 
 
@@ -241,12 +254,14 @@ def test_each_loss_moves_its_own_network_alone():
 
 def test_the_figures_are_the_losses_that_were_given():
     model = small()
-    constant = dict(
-        d_loss=lambda real, first, second, wanted: 0 * real.data.sum() + 1,
-        g_loss=lambda first, wanted: 0 * first.data.sum() + 2,
-        c_loss=lambda logits, wanted: 0 * logits.sum() + 3,
-        f_loss=lambda logits, first, second, wanted: 0 * logits.sum() + 4 + 0 * second.data.sum(),
-    )
+    constant = {
+        "d_loss": lambda real, first, second, wanted: 0 * real.data.sum() + 1,
+        "g_loss": lambda first, wanted: 0 * first.data.sum() + 2,
+        "c_loss": lambda logits, wanted: 0 * logits.sum() + 3,
+        "f_loss": lambda logits, first, second, wanted: (
+            0 * logits.sum() + 4 + 0 * second.data.sum()
+        ),
+    }
     figures = gta.train_step(model, sgd(model), Functions(**constant), *batch())
     assert figures == {"d_loss": 1, "g_loss": 2, "c_loss": 3, "f_loss": 4}
 
