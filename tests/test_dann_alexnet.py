@@ -512,3 +512,28 @@ def test_presets_build_and_train():
     assert math.isfinite(figures["class_loss"])
     group = optimizer.param_groups[0]
     assert (group["lr"], group["momentum"]) == (config.learning_rate, config.momentum)
+
+
+# The paper's formula, mu_0 = 0.01, worked out by hand: (1 + 10 p) is 1, 2, 6 and 11.
+PAPER = {0: 0.01, 1: 0.0059460, 5: 0.0026085, 10: 0.0016556}
+
+
+@pytest.mark.parametrize(
+    ("kind", "rates"), [("paper", PAPER), ("constant", dict.fromkeys(PAPER, 0.01))]
+)
+def test_the_learning_rate_after_each_tenth_of_the_training(kind, rates):
+    config = replace(dann_alexnet.GRADING, learning_rate=0.01, rate_schedule=kind, steps=10)
+    optimizer = dann_alexnet.sgd(narrow(), config)
+    schedule = dann_alexnet.rate_schedule(optimizer, config)
+    found = []
+    for _ in range(11):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert {step: found[step] for step in rates} == pytest.approx(rates, rel=1e-4)
+
+
+def test_an_unknown_schedule_is_refused():
+    config = replace(dann_alexnet.GRADING, rate_schedule="cosine")
+    with pytest.raises(ValueError, match="no schedule 'cosine' of the learning rate"):
+        dann_alexnet.rate_schedule(dann_alexnet.sgd(narrow(), config), config)

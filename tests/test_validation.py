@@ -2,6 +2,7 @@ import json
 import math
 import os
 import random
+import re
 import signal
 import statistics
 import subprocess
@@ -367,7 +368,8 @@ def test_a_failing_run_names_its_setting_and_what_is_finished_stays(tmp_path, jo
         cross_domain_grid(run, SETTINGS, TARGETS, jobs=jobs, results=file)
     assert "learning_rate 0.1, alpha 1.0 towards sketch" in str(caught.value)
     assert "ZeroDivisionError: the cause" in str(caught.value)
-    assert 'raise ZeroDivisionError("the cause")' in "".join(caught.value.__notes__)
+    # Not the line itself: a function that was sent to another process may have lost its file.
+    assert re.search(r"line \d+, in run\b", "".join(caught.value.__notes__))
     if jobs == 1:
         assert len(file.read_text().splitlines()) == 1 + 5
     rows = cross_domain_grid(accuracy_of, SETTINGS, TARGETS, results=file)

@@ -1175,7 +1175,12 @@ def _what(name: str) -> str:
 
 
 three_pass_step = Check(
-    "three_pass_step", _step_cases, _step_probe, _step_judge, dann_alexnet.three_pass_step
+    "three_pass_step",
+    _step_cases,
+    _step_probe,
+    _step_judge,
+    dann_alexnet.three_pass_step,
+    (dann_alexnet._domain,),
 )
 
 # --- cycle --------------------------------------------------------------------------------------

@@ -216,11 +216,14 @@ def train(
     # With the channels last in memory a convolution is faster on a CPU.
     model = model.to(device, memory_format=torch.channels_last).train()
     optimizer = dann_alexnet.sgd(model, config)
+    rate = dann_alexnet.rate_schedule(optimizer, config)
     update = _update(method, model, optimizer, seed)
     batches = _batches(method, task, config, seed, device)
 
     def step(batch: tuple[Tensor, ...], p: float) -> dict[str, float]:
-        return update(*batch, lambda_at(p, config.schedule, config.alpha))
+        figures = update(*batch, lambda_at(p, config.schedule, config.alpha))
+        rate.step()
+        return figures
 
     return model, fit(step, batches, config.steps, title=f"{method}, seed {seed}")
 

@@ -102,6 +102,24 @@ def test_each_control_lacks_one_thing(task, monkeypatch):
     assert not torch.equal(weights(models["alpha_0"], "domain_classifier"), untouched)
 
 
+@pytest.mark.parametrize("method", ["source_only", "dann"])
+def test_the_learning_rate_falls_over_the_configured_steps(task, monkeypatch, method):
+    rates = []
+    name = {"source_only": "source_only_step", "dann": "three_pass_step"}[method]
+    step = getattr(dann_alexnet, name)
+
+    def spy(model, optimizer, *batch):
+        rates.append(optimizer.param_groups[0]["lr"])
+        return step(model, optimizer, *batch)
+
+    monkeypatch.setattr(dann_alexnet, name, spy)
+    trained(method, task, learning_rate=0.01, rate_schedule="paper", steps=2)
+    assert rates == pytest.approx([0.01, 0.0026085], rel=1e-4)  # p = 0 and a half: 6^0.75
+    rates.clear()
+    trained(method, task, learning_rate=0.01, rate_schedule="constant", steps=2)
+    assert rates == [0.01, 0.01]
+
+
 def test_the_source_batches_are_the_same_for_every_method(task):
     batches = [next(iter(hw3._batches(m, task, CONFIG, 4, "cpu"))) for m in ("source_only", "dann")]
     assert torch.equal(batches[0][0], batches[1][0])

@@ -1,8 +1,11 @@
 # ruff: noqa: F811, F841
+import inspect
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from dalib_edu import dann_alexnet
 from dalib_edu.reversal import gradient_reversal
 
 
@@ -799,6 +802,10 @@ def three_pass_step(model, optimizer, source, labels, target, alpha):
     target_loss.backward()
     optimizer.step()
     return {"class_loss": class_loss.item(), "domain_loss": (source_loss + target_loss).item() / 2}
+
+
+# mutant the course's source text run again: reference_called
+exec(inspect.getsource(dann_alexnet.three_pass_step), vars(dann_alexnet).copy(), globals())
 
 
 # alternative as the homework has it
