@@ -226,33 +226,22 @@ def hard_triplets(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Ten
         return (labels,) * 3
     features = _at_least_float32(features)
     features = features - features.mean(0)  # see squared_distances
+    nearness = _comparable(features, features)
     rows, _, inverse = _rows_by_class(labels)
-    anchors, own = torch.arange(len(labels), device=labels.device), rows[inverse]
-    # Some anchors at a time: their distances then stay in the processor's cache.
-    parts = zip(*(each.split(256) for each in (features, own, anchors)), strict=True)
-    squares = features.square().sum(1)
-    hardest = [
-        _hardest(torch.addmm(squares, some, features.T, alpha=-2), *rest) for some, *rest in parts
-    ]
-    positives, negatives = (torch.cat(each) for each in zip(*hardest, strict=True))
+    anchors, own = torch.arange(len(labels), device=labels.device), rows[inverse]  # (N, most)
+    to_own = nearness.gather(1, own).masked_fill_(own == anchors[:, None], -torch.inf)
+    positives = own.gather(1, to_own.argmax(1, keepdim=True))[:, 0]
+    negatives = _nearest_column(nearness.scatter_(1, own, torch.inf))
+    # One that is alone in its class got itself as positive; one without a negative got row 0.
     usable = (positives != anchors) & (labels[negatives] != labels)
     return anchors[usable], positives[usable], negatives[usable]
 
 
-def _hardest(nearness: Tensor, own: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the rows of the farthest positive and the nearest negative of some anchors, (M,) each.
-
-    Args:
-        nearness: comparable distances to all rows (M, N); they are used up.
-        own: the rows of the anchors' classes (M, K), the anchor itself included.
-        anchors: their rows (M,). One without a positive gets itself, one without a negative row 0.
-    """
-    distances = nearness.gather(1, own).masked_fill_(own == anchors[:, None], -torch.inf)
-    positives = own.gather(1, distances.argmax(1, keepdim=True))[:, 0]
-    nearness.scatter_(1, own, torch.inf)
-    if nearness.device.type == "cpu":  # NumPy takes a tenth of torch's time
-        return positives, torch.from_numpy(nearness.numpy().argmin(1))
-    return positives, nearness.argmin(1)
+def _nearest_column(distances: Tensor) -> Tensor:
+    """Return the column of each row's smallest value, int64 (N,), of (N, M)."""
+    if distances.device.type == "cpu":  # NumPy takes a tenth of torch's time
+        return torch.from_numpy(distances.numpy().argmin(1))
+    return distances.argmin(1)
 
 
 def triplet_loss(features: Tensor, labels: Tensor, margin: float) -> Tensor:
