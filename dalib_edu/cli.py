@@ -340,17 +340,52 @@ def build(
 
 
 @app.command()
+def collect(
+    archive: Annotated[Path, typer.Argument(help="The zip file from Moodle or Canvas.")],
+    homework: Annotated[str, typer.Argument(help="Which homework was handed in.")],
+    to: Annotated[Path, typer.Option(help="Folder for the submissions.")],
+) -> None:
+    """Unpack the submissions that an LMS gives as one zip file.
+
+    Example: dalib-edu collect hw2.zip hw2 --to submitted
+    """
+    from dalib_edu.instructor.build import find_root, homeworks_in
+    from dalib_edu.instructor.intake import collect as collect_
+
+    name = homeworks_in(find_root(), [homework])[0].name
+    report = collect_(archive, name, to)
+    for line in report.refused:
+        print(f"left out   {line}")
+    print(f"{len(report.students)} submissions of {name} are in {to}")
+
+
+@app.command()
 def grade(
     submissions: Annotated[Path, typer.Argument(help="Folder STUDENT/HOMEWORK/NOTEBOOK.ipynb.")],
     out: Annotated[Path, typer.Option(help="Folder for grades.csv and the feedback.")],
+    unsandboxed: Annotated[
+        bool, typer.Option("--unsandboxed", help="Run student code with your own rights.")
+    ] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="Submissions at a time.")] = 1,
+    cluster: ClusterOption = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep what is graded already and has not changed.")
+    ] = False,
 ) -> None:
     """Autograde a class: one status a submission, feedback pages, grades.csv.
 
-    Example: dalib-edu grade course/submitted --out graded
+    Example: dalib-edu grade course/submitted --out graded --jobs 4
     """
     from dalib_edu.instructor.grade import grade as grade_
 
-    grade_(submissions, out)
+    grade_(
+        submissions,
+        out,
+        sandboxed=not unsandboxed,
+        jobs=jobs,
+        cluster=cluster,
+        resume=resume,
+    )
 
 
 @app.command()

@@ -115,10 +115,14 @@ def _gpu() -> Finding:
 
 
 def _sandbox() -> Finding:
-    if shutil.which("bwrap"):
-        return Finding("ok", "bubblewrap (sandboxed grading)")
-    mend = "instructors: apt install bubblewrap (Linux); students need none"
-    return Finding("note", "no bubblewrap", mend)
+    try:
+        from dalib_edu.instructor.sandbox import lacking
+    except ImportError:
+        return Finding("note", "no sandbox", "instructors: pip install 'dalib-edu[course]'")
+    lack = lacking()
+    if not lack:
+        return Finding("ok", "sandbox for grading (bubblewrap)")
+    return Finding("note", "no sandbox for grading; students need none", lack)
 
 
 def report(show: Callable[[str], None]) -> bool:

@@ -16,6 +16,7 @@ COMMANDS = [
     ["run"],
     ["validate"],
     ["build"],
+    ["collect"],
     ["grade"],
     ["demo"],
     ["data", "list"],

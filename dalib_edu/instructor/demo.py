@@ -14,6 +14,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from dalib_edu import scoring
+from dalib_edu.instructor import sandbox
 from dalib_edu.instructor.build import (
     find_root,
     homeworks_in,
@@ -99,8 +100,11 @@ def demo(homework: str = "hw2", root: Path | str | None = None) -> list[Result]:
                 # In the place of the minutes of training that a student's own run takes.
                 scoring.write_imperfect(chosen.name, path, mistake=number + 1)
 
-        _say(3, "Autograde: each submission in a kernel of its own, then its feedback page.\n")
-        results = grade(submitted, out, homeworks=[chosen.name], root=root)
+        _say(3, "Autograde: each submission in a sandbox of its own, then its feedback page.\n")
+        lack = sandbox.lacking()
+        if lack:
+            print(f"   Without a sandbox, since this class is made up. Yours needs one: {lack}\n")
+        results = grade(submitted, out, homeworks=[chosen.name], root=root, sandboxed=not lack)
 
         _say(4, "Look for hidden tests in the feedback.")
         pages = sorted(out.glob("feedback/*/*/*.html"))

@@ -1,6 +1,8 @@
 """Grade a class: every submission on its own, each with one status."""
 
+import contextlib
 import csv
+import functools
 import hashlib
 import io
 import json
@@ -8,7 +10,7 @@ import re
 import shutil
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -26,6 +28,8 @@ from dalib_edu.instructor.build import (
     write_atomically,
 )
 from dalib_edu.instructor.course import configure
+from dalib_edu.instructor.handed_in import copy_submitted_files
+from dalib_edu.jobs import parallel
 from dalib_edu.settings import UserError, show_progress
 
 if TYPE_CHECKING:
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
 Status = Literal["graded", "timeout", "crashed", "out of memory", "malformed"]
 NOTEBOOK_LIMIT = 50_000_000  # bytes; a notebook of text and pictures has a few million
 CONFIG = """from dalib_edu.instructor.course import configure
+from dalib_edu.instructor.handed_in import copy_submitted_files
+from dalib_edu.jobs import parallel
 
 c = get_config()  # noqa: F821
 configure(c)
@@ -68,6 +74,8 @@ class Result:
         max_score: points that the homework has; None where the homework is not known.
         manual_points: points of answers that a person still has to grade.
         exercises: points by grade_id; None where a person still has to grade.
+        causes: why a check failed, by the test's grade_id; the check's short name for it.
+        seconds: that the notebook ran.
     """
 
     student: str
@@ -78,6 +86,8 @@ class Result:
     max_score: float | None = None
     manual_points: float = 0.0
     exercises: dict[str, float | None] = field(default_factory=dict)
+    causes: dict[str, str] = field(default_factory=dict)
+    seconds: float | None = None
 
 
 class Malformed(ValueError):
@@ -90,6 +100,10 @@ def grade(
     *,
     homeworks: Iterable[str] | None = None,
     root: Path | str | None = None,
+    sandboxed: bool = True,
+    jobs: int = 1,
+    cluster: str | None = None,
+    resume: bool = False,
 ) -> list[Result]:
     """Grade a folder of submissions and write grades.csv, feedback and a gradebook.
 
@@ -102,13 +116,22 @@ def grade(
         out: the folder for the results.
         homeworks: only these; None for all.
         root: the project's folder; by default the one around the working directory.
+        sandboxed: whether student code runs in the sandbox; otherwise with the caller's rights.
+        jobs: submissions at a time on this machine.
+        cluster: see ``jobs.parallel``; its workers must see the same folders.
+        resume: keep the results of submissions that were graded before and have not changed since,
+            nor their homework.
 
     Returns:
         One result for each submission, in the order of the students' names.
 
     Raises:
-        UserError: there is no submission, or ``out`` cannot be used.
+        UserError: there is no submission, ``out`` cannot be used, or there is no sandbox here.
     """
+    if sandboxed:
+        from dalib_edu.instructor import sandbox
+
+        sandbox.require()
     submissions, out = Path(submissions), Path(out).resolve()
     root = find_root() if root is None else Path(root)
     known = {homework.name: homework for homework in homeworks_in(root, homeworks)}
@@ -121,20 +144,27 @@ def grade(
         )
     if out == submissions.resolve() or submissions.resolve().is_relative_to(out):
         raise UserError(f"--out {out} would overwrite the submissions; name another folder")
-    api = open_course(
-        out, [known[n] for n in sorted({_full_name(s, known) for s in found}) if n in known]
-    )
-    results = []
+    names = sorted({_full_name(s, known) for s in found})
+    prepare_course(out, [known[name] for name in names if name in known], sandboxed)
     twins = same_predictions(found, known)
-    bar = tqdm(found, desc="grading", disable=None if show_progress() else True)
-    for submission in bar:
-        bar.set_postfix_str(f"{submission.student} {submission.assignment}")
-        result = run_submission(submission, known, api)
-        reasons = [result.reason, twins.get(submission, "")]
-        results.append(replace(result, reason="; ".join(r for r in reasons if r)))
+    prints = {submission: fingerprint(submission, known) for submission in found}
+    earlier = {s: _recorded(s, known, out, prints[s]) for s in found} if resume else {}
+    done = {submission: result for submission, result in earlier.items() if result}
+    todo = [submission for submission in found if submission not in done]
+    arguments = [(s, known, out, sandboxed, prints[s], twins.get(s, "")) for s in todo]
+    hide = show_progress() is False or jobs > 1 or bool(cluster)  # these have a bar of their own
+    steps = parallel(grade_one, arguments, jobs=jobs, cluster=cluster, title="grading")
+    for number, result in tqdm(steps, "grading", len(todo), disable=True if hide else None):
+        done[todo[number]] = result
+        results = [done[submission] for submission in found if submission in done]
         write_atomically(out / "grades.csv", grades_csv(results))
+    results = [done[submission] for submission in found]
+    write_atomically(out / "grades.csv", grades_csv(results))
+    from dalib_edu.instructor.report import class_report
+
+    write_atomically(out / "report.html", class_report(results, out, known))
     print(grades_table(results))
-    print(f"\n{len(results)} submissions; grades and feedback are in {out}")
+    print(f"\n{len(results)} submissions; grades, feedback and report.html are in {out}")
     return results
 
 
@@ -227,8 +257,6 @@ def take_in(submission: Submission, homework: Homework, destination: Path) -> li
     Raises:
         Malformed: there is no notebook, more than one that it could be, or it cannot be read.
     """
-    from dalib_edu.instructor.preprocessors import copy_submitted_files
-
     path, repairs = _the_notebook(submission, homework)
     notebook = _read_notebook(path)
     shutil.rmtree(destination, ignore_errors=True)
@@ -303,17 +331,17 @@ def _read_notebook(path: Path) -> nbformat.NotebookNode:
 # --- grading ------------------------------------------------------------------------------------
 
 
-def open_course(out: Path, homeworks: list[Homework]) -> "NbGraderAPI":
-    """Make or open the course folder that takes the results, and return nbgrader's API for it.
+def prepare_course(out: Path, homeworks: list[Homework], sandboxed: bool = True) -> None:
+    """Make the course folder that takes the results, or bring it up to date.
 
     Args:
         out: the folder; made where it is missing.
         homeworks: their releases and gradebook entries are made from their sources.
-    """
-    from nbgrader.apps import NbGraderAPI
-    from nbgrader.coursedir import CourseDirectory
-    from traitlets.config import Config
+        sandboxed: see ``grade``.
 
+    Raises:
+        UserError: ``out`` is used for something else.
+    """
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file")
     if out.is_dir() and any(out.iterdir()) and not (out / "gradebook.db").exists():
@@ -321,20 +349,86 @@ def open_course(out: Path, homeworks: list[Homework]) -> "NbGraderAPI":
     out.mkdir(parents=True, exist_ok=True)
     for homework in homeworks:
         generate_release(read_source(homework.source), homework.name, out)
+    open_course(out, sandboxed)  # also where no homework was known
+    write_atomically(out / "nbgrader_config.py", CONFIG)
+
+
+@functools.cache
+def open_course(out: Path, sandboxed: bool) -> "NbGraderAPI":
+    """Return nbgrader's API for a course folder; one a process."""
+    from nbgrader.apps import NbGraderAPI
+    from nbgrader.coursedir import CourseDirectory
+    from traitlets.config import Config
+
     config = configure(Config())
     config.CourseDirectory.root = str(out)
+    # Other processes write to it, too; each waits for its turn.
+    config.CourseDirectory.db_url = f"sqlite:///{out}/gradebook.db?timeout=300"
+    config.GradingExecute.sandboxed = config.GradingExecute.warm = sandboxed
     with quiet_nbgrader():
-        api = NbGraderAPI(CourseDirectory(config=config), config=config)
-    write_atomically(out / "nbgrader_config.py", CONFIG)
-    return api
+        return NbGraderAPI(CourseDirectory(config=config), config=config)
+
+
+def grade_one(
+    submission: Submission,
+    known: dict[str, Homework],
+    out: Path,
+    sandboxed: bool,
+    print_: str,
+    note: str,
+) -> Result:
+    """Grade one submission, in any process, and record the result last of all.
+
+    Args:
+        submission: as found.
+        known: the homeworks by name.
+        out: from ``prepare_course``.
+        sandboxed: see ``grade``.
+        print_: the submission's fingerprint.
+        note: what to add to the reason, for the teacher alone.
+    """
+    result = run_submission(submission, known, open_course(out, sandboxed))
+    reason = "; ".join(text for text in (result.reason, note) if text)
+    result = replace(result, reason=reason)
+    record = json.dumps({"fingerprint": print_, "result": asdict(result)})
+    write_atomically(_record_path(submission, known, out), record)
+    return result
+
+
+def _record_path(submission: Submission, known: dict[str, Homework], out: Path) -> Path:
+    # Not under the student's own words: a folder's name may be anything.
+    words = f"{submission.student}\n{_full_name(submission, known)}"
+    return out / "results" / f"{hashlib.sha256(words.encode()).hexdigest()[:24]}.json"
+
+
+def _recorded(
+    submission: Submission, known: dict[str, Homework], out: Path, print_: str
+) -> Result | None:
+    """Return the result of an earlier run, if nothing has changed since."""
+    try:
+        record = json.loads(_record_path(submission, known, out).read_text(encoding="utf-8"))
+        return Result(**record["result"]) if record["fingerprint"] == print_ else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def fingerprint(submission: Submission, known: dict[str, Homework]) -> str:
+    """Return a text that changes with the submission's files and with the homework's source."""
+    digest = hashlib.sha256()
+    name = _full_name(submission, known)
+    paths = [known[name].source] if name in known else []
+    for path in [*paths, *sorted(submission.folder.rglob("*"))]:
+        digest.update(f"{path.name}\0".encode(errors="surrogateescape"))
+        if path.is_file() and not path.is_symlink():
+            with contextlib.suppress(OSError), path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def run_submission(
     submission: Submission, known: dict[str, Homework], api: "NbGraderAPI"
 ) -> Result:
     """Grade one submission and write its feedback; touches no other.
-
-    This is the place to put a sandbox around or to run in parallel.
 
     Args:
         submission: as found.
@@ -375,6 +469,8 @@ def _why(answer: dict) -> str:
     text = f"{answer.get('log', '')}\n{answer.get('error', '')}"
     if "KeyboardInterrupt" in text:  # nbgrader keeps it to itself
         raise KeyboardInterrupt
+    if "RuntimeError: the sandbox" in text:  # the machine's fault, not the submission's
+        raise UserError("the sandbox does not start on this machine now; try again with --resume")
     raised = re.findall(r"^\s*(?:[\w.]+\.)?(\w+(?:Error|Exception|Homework)): (.+)$", text, re.M)
     causes = [(kind, words) for kind, words in raised if kind != "NbGraderException"]
     if not causes:
@@ -385,7 +481,8 @@ def _why(answer: dict) -> str:
 
 def _read_result(student: str, name: str, repairs: list[str], api: "NbGraderAPI") -> Result:
     path = Path(api.coursedir.root) / "autograded" / student / name / f"{name}.ipynb"
-    entries = nbformat.read(path, as_version=4).metadata.get("dalib_edu", {})
+    notebook = nbformat.read(path, as_version=4)
+    entries = notebook.metadata.get("dalib_edu", {})
     reasons = [entries.get("reason", ""), *repairs, *entries.get("repairs", [])]
     exercises: dict[str, float | None] = {}
     with api.gradebook as gradebook:
@@ -405,7 +502,18 @@ def _read_result(student: str, name: str, repairs: list[str], api: "NbGraderAPI"
         max_score,
         manual,
         exercises,
+        causes_in(notebook),
+        entries.get("seconds"),
     )
+
+
+def causes_in(graded: nbformat.NotebookNode) -> dict[str, str]:
+    """Return the causes that the judge wrote down, by the test's grade_id."""
+    return {
+        cell.metadata.nbgrader.grade_id: cell.metadata.dalib_edu.cause
+        for cell in graded.cells
+        if "nbgrader" in cell.metadata and "dalib_edu" in cell.metadata
+    }
 
 
 # --- feedback -----------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Start kernels of this very interpreter, with an environment of their own."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -22,6 +23,21 @@ class ThisInterpreter(KernelSpecManager):
             display_name="Python 3 (ipykernel)",
             language="python",
         )
+
+
+def limited_kernels(memory_limit: int) -> ThisInterpreter:
+    """Return kernels of this interpreter that may use ``memory_limit`` MiB of address space."""
+
+    class LimitedKernels(ThisInterpreter):
+        def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+            spec = super().get_kernel_spec(kernel_name)
+            if memory_limit and shutil.which("sh"):
+                # Not every system lets a shell set this limit; the run must go on without.
+                script = f'ulimit -v {memory_limit * 1024} 2>/dev/null; exec "$@"'
+                spec.argv = ["sh", "-c", script, "kernel", *spec.argv]
+            return spec
+
+    return LimitedKernels()
 
 
 class OwnKernelManager(AsyncKernelManager):

@@ -10,14 +10,14 @@ nbgrader turns a submission into a grade by a list of preprocessors. Four of the
 ``dalib_edu.instructor.course.configure`` puts them in their places.
 """
 
+import base64
 import contextlib
 import math
 import re
-import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import pairwise, takewhile
 from pathlib import Path
 
@@ -31,14 +31,20 @@ from nbgrader import utils
 from nbgrader.api import Gradebook
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import Execute, NbGraderPreprocessor
-from traitlets import Integer
+from traitlets import Bool, Integer, Unicode
 
+from dalib_edu.check import CheckFailed
+from dalib_edu.instructor import answering, wire
 from dalib_edu.instructor.build import HIDDEN_MARKERS, without_hidden_tests
-from dalib_edu.instructor.kernels import OwnKernelManager, kernel_environment
+from dalib_edu.instructor.handed_in import copy_submitted_files, put_back_files
+from dalib_edu.instructor.judge import Call, calls_in, cases_of, verdict, verdict_on_file
+from dalib_edu.instructor.kernels import OwnKernelManager, kernel_environment, limited_kernels
+from dalib_edu.instructor.sandbox import SUBMITTED, WORK, Limits, SandboxedKernels, Watch
+from dalib_edu.instructor.warm import Died, TooSlow, begin
 
 GRADED, TIMEOUT, CRASHED, OUT_OF_MEMORY = "graded", "timeout", "crashed", "out of memory"
+PUT_BACK_TIMEOUT = 60  # seconds
 STUB = "YOUR ANSWER HERE"
-HANDED_IN_LIMIT = 5_000_000  # bytes of a file that the tests see as it was handed in
 
 
 class NotThisHomework(ValueError):
@@ -99,8 +105,11 @@ class RepairCells(NbGraderPreprocessor):
 def _drop_tags(nb: NotebookNode) -> list[NotebookNode]:
     """Take the tags off every cell, and return the cells that had one.
 
-    Tags say what to leave out: ``skip-execution`` keeps a test from running.
+    Tags say what to leave out: ``skip-execution`` keeps a test from running. What a grader would
+    have written down goes, too.
     """
+    for cell in nb.cells:
+        cell.metadata.pop("dalib_edu", None)
     return [cell for cell in nb.cells if cell.metadata.pop("tags", None)]
 
 
@@ -326,10 +335,11 @@ def _add_missing(nb: NotebookNode, known: dict[str, NotebookNode]) -> list[str]:
 class GradingExecute(Execute):
     """Run a submission in a kernel of its own, and always come back with a notebook.
 
-    The kernel is of this interpreter, whatever kernelspec the submission names. It gets the grading
-    scale, one thread, no progress bars and no GPU, and works in a copy of the submitted folder that
-    holds no notebook, so that the run changes no submitted file and finds no hidden test. Each test
-    sees the files beside the notebook as they were handed in, whatever the run made of them.
+    The kernel is of this interpreter, whatever kernelspec the submission names, and runs in the
+    sandbox. It gets the grading scale, one thread, no progress bars and no GPU, and works in a copy
+    of the submitted folder that holds no notebook, so that the run changes no submitted file and
+    finds no hidden test. Each test sees the files beside the notebook as they were handed in,
+    whatever the run made of them.
 
     When the kernel dies or cannot be stopped, the cells from there on count as failed, and what
     came before keeps its points. How the run ended is written down in the notebook.
@@ -340,9 +350,24 @@ class GradingExecute(Execute):
         300, help="seconds for the first cell, which imports torch, on a busy machine"
     ).tag(config=True)
     total_timeout = Integer(900, help="seconds for the whole notebook").tag(config=True)
-    memory_limit = Integer(8192, help="MiB of address space for the kernel; 0 for none").tag(
-        config=True
-    )
+    sandboxed = Bool(
+        True, help="run student code behind bubblewrap; False: with the grader's own rights"
+    ).tag(config=True)
+    cluster_kernel = Unicode(
+        "", help="an installed kernelspec to use instead, whose provisioner isolates by itself"
+    ).tag(config=True)
+    warm = Bool(
+        False, help="fork each submission from a warm process in the sandbox: no wait for imports"
+    ).tag(config=True)
+    memory_limit = Integer(
+        Limits.memory, help="MiB for all processes of a submission together, and for each"
+    ).tag(config=True)
+    process_limit = Integer(
+        Limits.processes, help="processes and threads, in the sandbox alone"
+    ).tag(config=True)
+    space_limit = Integer(
+        Limits.space, help="MiB that a submission may write, in the sandbox alone"
+    ).tag(config=True)
     output_limit = Integer(200_000, help="characters of printed output that a cell keeps").tag(
         config=True
     )
@@ -368,41 +393,50 @@ class GradingExecute(Execute):
             self.resources = {"metadata": {"path": str(home / "work")}}
             environment = kernel_environment(home, "grading", self.threads)
             environment["CUDA_VISIBLE_DEVICES"] = ""
-            begun = time.monotonic()
-            self._deadline = begun + self.total_timeout
+            self._begun = time.monotonic()
+            self._deadline = self._begun + self.total_timeout
             self._timed_out_at: int | None = None
+            self._asking, self._own_timeout = False, None
             status, reason = self._run(nb, environment)
-            record(nb, status=status, reason=reason, seconds=round(time.monotonic() - begun, 1))
+            seconds = round(time.monotonic() - self._begun, 1)
+            record(nb, status=status, reason=reason, seconds=seconds)
         return nb, resources
 
+    @property
+    def _limits(self) -> Limits:
+        return Limits(self.memory_limit, self.process_limit, self.space_limit)
+
     def create_kernel_manager(self) -> AsyncKernelManager:
-        """Return a manager of kernels of this interpreter, under the memory limit."""
+        """Return a manager of kernels of this interpreter, under the limits."""
+        if self.cluster_kernel:
+            self.km = AsyncKernelManager(kernel_name=self.cluster_kernel)
+            return self.km
+        if self.sandboxed:
+            kernels = SandboxedKernels(self._limits)
+        else:
+            kernels = limited_kernels(self.memory_limit)
         self.km = OwnKernelManager(
-            connection_file=str(self._home / "kernel.json"),
-            kernel_spec_manager=limited_kernels(self.memory_limit),
+            connection_file=str(self._home / "kernel.json"), kernel_spec_manager=kernels
         )
         return self.km
 
     def _run(self, nb: NotebookNode, environment: dict[str, str]) -> tuple[str, str]:
         """Execute the cells; return the status and the reason."""
         index = -1
-        with self.setup_kernel(env=environment):
-            process = getattr(self.km.provisioner, "process", None)
+        with self._process(environment):
             try:
                 for index, cell in enumerate(nb.cells):
                     self._index, self._kept = index, 0
                     if time.monotonic() > self._deadline:
                         _fail_from(nb, index, "CellTimeoutError", "not run: the time was up")
                         return TIMEOUT, f"more than {self.total_timeout} s in all"
-                    if utils.is_grade(cell) and utils.is_locked(cell):
-                        put_back_files(self._submitted, self._home / "work")
-                    self.execute_cell(cell, index, store_history=True)
-            except DeadKernelError:
-                status, reason = _cause_of_death(process)
+                    self._run_cell(cell, index)
+            except (DeadKernelError, Died):
+                status, reason = self._cause_of_death()
                 where = f"{reason} in {cell_label(nb, index)}"
                 _fail_from(nb, index, "DeadKernelError", f"not run: {where}")
                 return status, where
-            except CellTimeoutError:
+            except (CellTimeoutError, TooSlow):
                 where = f"{cell_label(nb, index)} took too long and could not be stopped"
                 _fail_from(nb, index, "CellTimeoutError", f"not run: {where}")
                 return TIMEOUT, where
@@ -413,107 +447,180 @@ class GradingExecute(Execute):
             return OUT_OF_MEMORY, f"{cell_label(nb, hungry)} asked for more than there is"
         return GRADED, ""
 
+    @contextlib.contextmanager
+    def _process(self, environment: dict[str, str]) -> Iterator[None]:
+        """Hold the process that runs the cells: a kernel, or a fork of the warm one."""
+        self._session = None
+        if self.sandboxed and self.warm and not self.cluster_kernel:
+            scale = environment["DALIB_EDU_SCALE"]
+            self._zygote, self._session = begin(self._limits, scale, self._home / "work")
+            self._begun = time.monotonic()  # the start of the sandbox is no part of the run
+            self._deadline = self._begun + self.total_timeout
+            with contextlib.closing(self._session):
+                yield
+        else:
+            with self.setup_kernel(env=environment):
+                self._provisioner = self.km.provisioner
+                self._handle = getattr(self._provisioner, "process", None)
+                yield
+
+    def _cause_of_death(self) -> tuple[str, str]:
+        if self._session is not None:
+            return cause_of_death(self._session.exit_code(), self._zygote.watch)
+        code = self._handle.poll() if self._handle is not None else None
+        return cause_of_death(code, getattr(self._provisioner, "watch", None))
+
+    def _execute(self, cell: NotebookNode, index: int, store_history: bool = True) -> None:
+        if self._session is None:
+            self.execute_cell(cell, index, store_history=store_history)
+            return
+        if cell.cell_type != "code" or not cell.source.strip():
+            return
+        self.code_cells_executed += store_history
+        cell.outputs, cell.execution_count = [], self.code_cells_executed
+
+        def keep(output: dict) -> None:
+            if self._has_room(output):
+                add_output(cell.outputs, output)
+
+        timeout = self._get_timeout(cell)
+        if not self._session.run(cell.source, self.code_cells_executed, timeout, keep):
+            self._note_timeout()
+            # What was interrupted may say nothing, or go on as if it had not been.
+            cell.outputs.append(error_output("CellTimeoutError", f"it took more than {timeout} s"))
+
+    def _put_back_files(self, index: int) -> None:
+        if self.cluster_kernel:
+            return
+        if not self.sandboxed:
+            put_back_files(self._submitted, self._home / "work")
+            return
+        if self._session is not None:
+            self._session.give(self._home / "work")
+            return
+        code = (
+            "from pathlib import Path\n"
+            "from dalib_edu.instructor.handed_in import put_back_files\n"
+            f"put_back_files(Path({SUBMITTED!r}), Path({WORK!r}))"
+        )
+        self._ask(code, index, PUT_BACK_TIMEOUT)
+
+    def _ask(self, code: str, index: int, timeout: int | None = None) -> list[NotebookNode]:
+        """Run code that is no cell of the notebook, and return its errors and answers."""
+        asked, cell = nbformat.v4.new_code_cell(code), self.nb.cells[index]
+        self._asking, self._own_timeout = True, timeout
+        try:
+            self._execute(asked, index, store_history=False)
+        finally:
+            self._asking, self._own_timeout = False, None
+            self.nb.cells[index] = cell  # nbclient has put the other one there
+        return asked.outputs
+
+    def _run_cell(self, cell: NotebookNode, index: int) -> None:
+        """Run a cell; a test that asks for checks alone is judged here, from the answers."""
+        calls = None
+        if cell.cell_type == "code" and utils.is_grade(cell) and utils.is_locked(cell):
+            calls = calls_in(cell.source)
+            if calls is None or not self.sandboxed:  # otherwise no run has touched the files
+                self._put_back_files(index)
+        if calls is None:
+            self._execute(cell, index)
+            return
+        lines = []
+        try:
+            for call in calls:
+                lines.append(self._verdict(call, index))
+            cell.outputs = [nbformat.v4.new_output("stream", text="".join(lines))]
+        except CheckFailed as failed:
+            cell.outputs = [failed_output(failed)]
+            cell.metadata["dalib_edu"] = NotebookNode(check=call.name, cause=failed.cause)
+        cell.execution_count = self.code_cells_executed
+
+    def _verdict(self, call: Call, index: int) -> str:
+        if call.is_file:
+            return verdict_on_file(call, self._home / "work")
+        cases = base64.b64encode(wire.pack(cases_of(call))).decode()
+        code = (
+            f"__import__({answering.__name__!r}, fromlist=['show']).show("
+            f"{call.homework!r}, {call.name!r}, globals().get({call.argument!r}), {cases!r})"
+        )
+        outputs = self._ask(code, index)
+        for output in outputs:
+            if output.output_type == "error":
+                raise CheckFailed("no_answer", f"{call.name}: no answer ({_one_line(output)})")
+        answers = [output.get("data", {}).get(answering.MIME) for output in outputs]
+        try:
+            last = [text for text in answers if isinstance(text, str)][-1]
+            return verdict(call, base64.b64decode(last, validate=True))
+        except (IndexError, ValueError):
+            raise CheckFailed("no_answer", f"{call.name}: no answer came back") from None
+
     def _get_timeout(self, cell: NotebookNode | None) -> int | None:
+        if self._own_timeout:
+            return self._own_timeout
         limit = self.timeout if self.code_cells_executed > 1 else self.first_timeout
         left = max(1, math.ceil(self._deadline - time.monotonic()))
         return min(limit, left) if limit else left
 
     async def _async_handle_timeout(self, timeout: int, cell: NotebookNode | None = None):
+        self._note_timeout()
+        return await super()._async_handle_timeout(timeout, cell)
+
+    def _note_timeout(self) -> None:
         if self._timed_out_at is None:
             self._timed_out_at = self._index
-        return await super()._async_handle_timeout(timeout, cell)
 
     def process_message(self, msg: dict, cell: NotebookNode, cell_index: int):
         """Keep an output, unless the cell has said enough; errors and results are always kept."""
-        kind, content = msg["msg_type"], msg["content"]
-        if kind in ("stream", "display_data", "update_display_data"):
-            if self._kept > self.output_limit:
-                return None
-            if kind == "stream":
-                room = self.output_limit - self._kept
-                self._kept += len(content["text"])
-                if len(content["text"]) > room:
-                    content["text"] = content["text"][:room] + "\n... output cut ...\n"
-            else:
-                # A picture is worth its hundredth in words.
-                self._kept += sum(len(str(value)) for value in content["data"].values()) // 100
+        if not self._has_room({**msg["content"], "output_type": msg["msg_type"]}, msg["content"]):
+            return None
         return super().process_message(msg, cell, cell_index)
 
+    def _has_room(self, output: dict, text: dict | None = None) -> bool:
+        """Return whether an output is kept; cuts it where it is too long.
 
-def limited_kernels(memory_limit: int):
-    """Return kernels of this interpreter that may use ``memory_limit`` MiB of address space."""
-    from dalib_edu.instructor.kernels import ThisInterpreter
+        Args:
+            output: with an ``output_type``.
+            text: where a cut text goes; by default ``output``.
+        """
+        if output["output_type"] not in ("stream", "display_data", "update_display_data"):
+            return True
+        if self._asking:  # what a function prints must not crowd out its answers
+            return answering.MIME in output.get("data", {})
+        if self._kept > self.output_limit:
+            return False
+        if output["output_type"] == "stream":
+            room = self.output_limit - self._kept
+            self._kept += len(output["text"])
+            if len(output["text"]) > room:
+                cut = output["text"][:room] + "\n... output cut ...\n"
+                (output if text is None else text)["text"] = cut
+        else:
+            # A picture is worth its hundredth in words.
+            self._kept += sum(len(str(value)) for value in output["data"].values()) // 100
+        return True
 
-    class LimitedKernels(ThisInterpreter):
-        def get_kernel_spec(self, kernel_name: str):
-            spec = super().get_kernel_spec(kernel_name)
-            if memory_limit and shutil.which("sh"):
-                # Not every system lets a shell set this limit; the run must go on without.
-                script = f'ulimit -v {memory_limit * 1024} 2>/dev/null; exec "$@"'
-                spec.argv = ["sh", "-c", script, "kernel", *spec.argv]
-            return spec
 
-    return LimitedKernels()
+def add_output(outputs: list[NotebookNode], output: dict) -> None:
+    """Append an output that came from a student's process, joined to a stream that goes on.
 
-
-def copy_submitted_files(source: Path, destination: Path) -> None:
-    """Copy a submitted folder, without notebooks, links and hidden folders.
-
-    Args:
-        source: the folder; may be missing.
-        destination: is made.
+    Raises:
+        Died: it is no output.
     """
-
-    def left_out(folder: str, names: list[str]) -> set[str]:
-        paths = [Path(folder) / name for name in names]
-        return {
-            path.name
-            for path in paths
-            if path.is_symlink()
-            or path.suffix == ".ipynb"
-            or (path.is_dir() and path.name.startswith("."))
-            or not (path.is_file() or path.is_dir())
-        }
-
-    if source.is_dir():
-        shutil.copytree(source, destination, ignore=left_out)
-        for path in (destination, *destination.rglob("*")):
-            path.chmod(path.stat().st_mode | 0o200)  # nbgrader makes its copies read-only
-    else:
-        destination.mkdir()
-
-
-def put_back_files(submitted: Path, work: Path) -> None:
-    """Make the files beside the notebook what they were when they were handed in.
-
-    A run at grading scale that writes to ``submission.csv`` would replace the student's
-    predictions with those of a network that was hardly trained. Notebooks, links, folders and
-    files above ``HANDED_IN_LIMIT`` are left alone, and so are files that the run made anew.
-
-    Args:
-        submitted: the folder that was handed in; may be missing.
-        work: the folder that the notebook runs in.
-    """
-    for file in sorted(submitted.iterdir()) if submitted.is_dir() else []:
-        if file.is_symlink() or not file.is_file() or file.suffix == ".ipynb":
-            continue
-        if file.stat().st_size > HANDED_IN_LIMIT:
-            continue
-        # A run can take away the right to write in its folder; then its tests see what is there.
-        with contextlib.suppress(OSError):
-            _put_back(file.read_bytes(), work / file.name)
-
-
-def _put_back(content: bytes, path: Path) -> None:
-    """Write ``content`` to ``path`` unless it is there; never through a link that a run made."""
-    plain = path.is_file() and not path.is_symlink()
-    if plain and path.stat().st_size == len(content) and path.read_bytes() == content:
-        return
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-    path.write_bytes(content)
+    try:
+        kind = output["output_type"]
+        if kind == "stream":
+            last = outputs[-1] if outputs else {}
+            if last.get("output_type") == "stream" and last["name"] == output["name"]:
+                last["text"] += output["text"]
+                return
+        if kind not in ("stream", "display_data", "execute_result", "error"):
+            raise ValueError(kind)
+        fresh = nbformat.v4.new_output(**output)
+        nbformat.validate(fresh, ref=kind, version=4)
+    except Exception:
+        raise Died from None
+    outputs.append(fresh)
 
 
 def cell_label(nb: NotebookNode, index: int) -> str:
@@ -523,15 +630,25 @@ def cell_label(nb: NotebookNode, index: int) -> str:
     return f"cell {_grade_id(cell)}" if _grade_id(cell) else f"cell {index} (`{first}`)"
 
 
-def _cause_of_death(process) -> tuple[str, str]:
-    """Return the status and the words for how a kernel ended."""
-    code = process.poll() if process is not None else None
+def cause_of_death(code: int | None, watch: Watch | None) -> tuple[str, str]:
+    """Return the status and the words for how a student's process ended.
+
+    Args:
+        code: its exit code; None where it is not known.
+        watch: of its sandbox, None where it had none.
+    """
+    if watch is not None and watch.verdict:
+        return watch.verdict
+    if watch is not None and code is not None and code > 128:
+        code = 128 - code  # bubblewrap, like a shell, adds 128 to the signal's number
     if code is None or code >= 0:
         return CRASHED, f"the kernel left with exit code {code}"
     if code == -signal.SIGKILL:
         # Nobody else kills kernels: it is what Linux does when memory runs out.
         return OUT_OF_MEMORY, "the kernel was killed, most likely for want of memory"
-    return CRASHED, f"the kernel died of {signal.Signals(-code).name}"
+    with contextlib.suppress(ValueError):
+        return CRASHED, f"the kernel died of {signal.Signals(-code).name}"
+    return CRASHED, f"the kernel left with exit code {128 - code}"
 
 
 def _fail_from(nb: NotebookNode, index: int, name: str, text: str) -> None:
@@ -548,11 +665,24 @@ def error_output(name: str, text: str) -> NotebookNode:
     )
 
 
+def failed_output(failed: CheckFailed) -> NotebookNode:
+    """Return the output of a check that failed, as it looks in the student's notebook."""
+    output = error_output("CheckFailed", str(failed))
+    output.traceback = [f"Not yet: {failed}"]
+    return output
+
+
+def _one_line(error: NotebookNode) -> str:
+    text = " ".join(strip_ansi(f"{error.ename} {error.evalue}").split())
+    return text[:200] or error.ename
+
+
 def _ran_out_of_memory(cell: NotebookNode) -> bool:
     return any(
         output.output_type == "error"
         and (
             output.ename == "MemoryError"
+            or "raised MemoryError" in output.evalue
             or "can't allocate memory" in output.evalue
             or "not enough memory" in output.evalue
         )

@@ -11,6 +11,8 @@ import pytest
 from dalib_edu.instructor import demo, grade, preprocessors
 from dalib_edu.settings import UserError
 
+pytestmark = pytest.mark.sandbox
+
 FIXTURE = Path(__file__).parent / "fixture"
 NAME = "hw0_tiny"
 RIGHT = {"double_test": 4.0, "halve_test": 3.0, "why": 0.0}

@@ -15,10 +15,12 @@ from nbgrader.validator import Validator
 from traitlets.config import Config
 
 from dalib_edu.instructor import build as build_module
-from dalib_edu.instructor import demo, preprocessors
+from dalib_edu.instructor import demo, handed_in
 from dalib_edu.instructor.build import quiet_nbgrader, write_atomically
 from dalib_edu.instructor.course import SOURCE_NOTEBOOKS, configure
 from dalib_edu.instructor.preprocessors import TidyTestOutputs
+
+pytestmark = pytest.mark.sandbox
 
 NAME = "hw0_tiny"
 REPOSITORY = Path(__file__).parents[2]
@@ -520,7 +522,7 @@ def test_tests_see_the_files_that_were_handed_in(tmp_path, source, hand_in, spoi
 
 
 def test_what_is_put_back_and_what_is_not(tmp_path, monkeypatch):
-    monkeypatch.setattr(preprocessors, "HANDED_IN_LIMIT", 10)
+    monkeypatch.setattr(handed_in, "HANDED_IN_LIMIT", 10)
     submitted, work, secret = tmp_path / "submitted", tmp_path / "work", tmp_path / "secret"
     secret.write_text("not yours")
     (submitted / "folder").mkdir(parents=True)
@@ -529,8 +531,8 @@ def test_what_is_put_back_and_what_is_not(tmp_path, monkeypatch):
         (submitted / name).write_text(text)
         (work / name).write_text("of the run")
     (submitted / "link").symlink_to(secret)
-    preprocessors.put_back_files(submitted, work)
-    preprocessors.put_back_files(tmp_path / "missing", work)
+    handed_in.put_back_files(submitted, work)
+    handed_in.put_back_files(tmp_path / "missing", work)
     assert {p.name: p.read_text() for p in work.iterdir()} == {
         "a.csv": "handed in",
         "large": "of the run",

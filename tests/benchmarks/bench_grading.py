@@ -1,0 +1,141 @@
+"""Grading a class: nbgrader as it comes, beside this package's grader with its sandbox.
+
+    python tests/benchmarks/bench_grading.py [--number 200] [--jobs 2] [--trivial 20]
+
+- Speed: a notebook that only imports torch and answers two small exercises. *nbgrader* is
+  ``autograde`` with its own settings, without a sandbox and without feedback pages; *here* is
+  ``dalib-edu grade``, with both. The ratio is of the time for each submission beyond the first.
+- Accuracy: a class of 200 with known answers (the course's, honest others, typical wrong ones,
+  stubs) over all homeworks, graded with one command. The confusion table must be perfect.
+- Memory: of this process after a fifth of the class and at its end.
+"""
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+from nbgrader.apps import NbGraderAPI
+from nbgrader.coursedir import CourseDirectory
+from traitlets.config import Config
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "instructor"))
+import generated  # noqa: E402
+
+from dalib_edu.instructor import demo, grade  # noqa: E402
+from dalib_edu.instructor.build import (  # noqa: E402
+    homeworks_in,
+    quiet_nbgrader,
+    read_source,
+    release_text,
+    without_markers,
+)
+from dalib_edu.instructor.course import put_tools_on_path  # noqa: E402
+
+TRIVIAL = ROOT / "tests" / "instructor" / "fixture_attack"
+NAME = "hw0_attack"
+
+
+def hand_in(folder: Path, number: int) -> None:
+    """Write ``number`` solved copies of the trivial homework."""
+    source = read_source(TRIVIAL / "course" / "source" / f"{NAME}.py")
+    release = nbformat.reads(release_text(source, NAME), as_version=4)
+    answers = {n: c.source for c in source.cells for n in demo.answer_cells(source) if c.id == n}
+    notebook = demo.fill_in(release, {n: without_markers(text) for n, text in answers.items()})
+    for place in range(number):
+        path = folder / f"s{place:03d}" / NAME / f"{NAME}.ipynb"
+        path.parent.mkdir(parents=True)
+        path.write_text(nbformat.writes(notebook), encoding="utf-8")
+
+
+def plain_seconds(folder: Path, number: int) -> float:
+    """Return the seconds that nbgrader takes for each submission beyond the first."""
+    hand_in(folder / "submitted", number)
+    text = nbformat.writes(read_source(TRIVIAL / "course" / "source" / f"{NAME}.py"))
+    path = folder / "source" / NAME / f"{NAME}.ipynb"
+    path.parent.mkdir(parents=True)
+    path.write_text(text, encoding="utf-8")
+    put_tools_on_path()
+    config = Config()
+    config.CourseDirectory.root, config.CourseDirectory.course_id = str(folder), "bench"
+    config.ExecutePreprocessor.timeout = 600
+    marks = []
+    with quiet_nbgrader():
+        api = NbGraderAPI(CourseDirectory(config=config), config=config)
+        assert api.generate_assignment(NAME, force=True)["success"]
+        for place in range(number):
+            answer = api.autograde(NAME, f"s{place:03d}")
+            assert answer["success"], answer
+            marks.append(time.perf_counter())
+    return (marks[-1] - marks[0]) / (number - 1)
+
+
+def our_seconds(folder: Path, number: int, jobs: int) -> float:
+    """Return the seconds that this grader takes for each submission beyond the first ``jobs``."""
+    hand_in(folder / "in", number)
+    marks = []
+    write = grade.write_atomically
+
+    def timed(path: Path, text: str) -> None:
+        write(path, text)
+        if path.name == "grades.csv":
+            marks.append(time.perf_counter())
+
+    grade.write_atomically = timed
+    try:
+        results = grade.grade(folder / "in", folder / "out", root=TRIVIAL, jobs=jobs)
+    finally:
+        grade.write_atomically = write
+    assert {(r.status, r.score) for r in results} == {("graded", 100)}, results
+    return (marks[number - 1] - marks[jobs - 1]) / (number - jobs)
+
+
+def resident() -> float:
+    """Return the largest memory of this process and of its children so far, in MiB."""
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(kind).ru_maxrss for kind in kinds) / 1024
+
+
+def main() -> None:
+    """Measure and print; see the module's text."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--number", type=int, default=200)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--trivial", type=int, default=20)
+    parser.add_argument("--homeworks", nargs="*", default=None)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="dalib_edu_bench_") as folder:
+        place = Path(folder).resolve()
+        if given.trivial:
+            plain = plain_seconds(place / "plain", max(3, given.trivial // 4))
+            for jobs in sorted({1, given.jobs}):
+                ours = our_seconds(place / f"ours{jobs}", given.trivial, jobs)
+                print(
+                    f"trivial notebook: nbgrader {plain:.2f} s, here {ours:.2f} s a submission "
+                    f"({jobs} at a time): {plain / ours:.1f} times as many a minute; aimed at: 10"
+                )
+        if given.number:
+            grade_class(place / "class", given)
+
+
+def grade_class(place: Path, given: argparse.Namespace) -> None:
+    """Grade the generated class and print its table."""
+    homeworks = homeworks_in(ROOT, given.homeworks)
+    students = generated.generate(place / "in", homeworks, given.number)
+    begun = time.perf_counter()
+    results = grade.grade(place / "in", place / "out", root=ROOT, jobs=given.jobs)
+    minutes = (time.perf_counter() - begun) / 60
+    counts, faults = generated.confusion(students, results)
+    print(f"\n{given.number} submissions of {len(homeworks)} homeworks in {minutes:.1f} minutes")
+    print(f"peak memory of the grader or one child: {resident():.0f} MiB")
+    print("\n".join(f"{word}: {number}" for word, number in counts.items()))
+    if faults:
+        sys.exit("misjudged:\n" + "\n".join(faults))
+
+
+if __name__ == "__main__":
+    main()
