@@ -1,0 +1,68 @@
+"""What homework 3 says of a tuned baseline: as the record has it."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+from statistics import mean, stdev
+
+import pytest
+
+from dalib_edu import dann_alexnet
+from dalib_edu.experiment import core, hw3
+
+ROOT = Path(__file__).parents[1]
+(RUN,) = json.loads((ROOT / "course/results/hw3_tuned.json").read_text(encoding="utf-8"))["runs"]
+CHANGES = ("momentum=0.9", "rate_schedule=paper", "learning_rate=0.02", "alpha=0.1")
+METHODS = ("source_only", "dann")
+
+
+def recorded(method):
+    """Return the accuracies on the sketches in %, by seed."""
+    results = [r for r in RUN["results"] if r["method"] == method]
+    assert [r["seed"] for r in results] == list(range(5))
+    return [100 * r["target_accuracy"] for r in results]
+
+
+def words(name):
+    """Return a text without its line breaks and the signs of comments."""
+    lines = (ROOT / name).read_text(encoding="utf-8").split("\n")
+    return " ".join(line.removeprefix("# ") for line in lines)
+
+
+def test_the_record_is_of_the_settings_that_the_command_names():
+    config = core.preset(hw3, "embedded", None, CHANGES)
+    assert RUN["config"] == json.loads(json.dumps(asdict(config)))
+    assert all(f"--set {change} " in RUN["command"] for change in CHANGES)
+    assert replace(config, **{c.split("=")[0]: 0 for c in CHANGES}) == replace(
+        dann_alexnet.EMBEDDED, **{c.split("=")[0]: 0 for c in CHANGES}
+    )
+
+
+@pytest.mark.parametrize("text", ["course/source/hw3_dann_pacs.py", "README.md"])
+def test_the_texts_say_how_to_repeat_it(text):
+    assert all(f"--set {change}" in words(text) for change in CHANGES)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_notebook_and_the_readme_show_the_record(method):
+    *others, last = (f"{value:.1f}" for value in recorded(method))
+    assert f"{', '.join(others)} and {last}" in words("course/source/hw3_dann_pacs.py")
+    spread = f"{mean(recorded(method)):.1f} +- {stdev(recorded(method)):.1f}"
+    assert spread in words("README.md")
+
+
+def test_the_gain_over_a_tuned_baseline():
+    gains = [b - a for a, b in zip(*map(recorded, METHODS), strict=True)]
+    assert min(gains) > 0
+    assert f"{mean(gains):.1f} +- {stdev(gains):.1f}" == "10.2 +- 3.3"
+    assert f"({', '.join(f'{gain:.1f}' for gain in gains)})" in words("README.md")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_the_record_can_be_repeated(method):
+    # Other machines add in another order, and a training carries that on: a few points.
+    config = core.preset(hw3, "embedded", None, CHANGES)
+    task = hw3.make_task(config, data=None, sources=hw3.SOURCES, target=hw3.TARGET)
+    again = core.run(hw3, task, config, methods=[method], seeds=[0])[0]
+    assert 100 * again.target_accuracy == pytest.approx(recorded(method)[0], abs=8)
