@@ -113,7 +113,8 @@ def _run_one(module: str, method: str, task, config, seed: int, device: str) -> 
 class Summary:
     """One method over its seeds; ``gap`` is its target accuracy less the baseline's, seed by seed.
 
-    The standard deviations are those of a sample (n - 1), and 0 for a single seed.
+    The standard deviations are those of a sample (n - 1), and 0 for a single seed. Where the
+    baseline was not run with all of the method's seeds there is no gap: None.
     """
 
     method: str
@@ -121,9 +122,15 @@ class Summary:
     target_mean: float
     target_std: float
     source_mean: float
-    gap_mean: float
-    gap_std: float
+    gap_mean: float | None
+    gap_std: float | None
     seconds: float  # mean of one run
+
+    def gain(self) -> str:
+        """Return the gap as text, in points; empty without one."""
+        if self.gap_mean is None or self.gap_std is None:
+            return ""
+        return f"{100 * self.gap_mean:+.1f} +- {100 * self.gap_std:.1f}"
 
 
 def summarise(results: Sequence[Result], baseline: str = "source_only") -> list[Summary]:
@@ -132,19 +139,14 @@ def summarise(results: Sequence[Result], baseline: str = "source_only") -> list[
     Args:
         results: of all methods.
         baseline: the method that the others are compared with.
-
-    Raises:
-        UserError: a method was run with a seed that the baseline was not run with.
     """
     base = {r.seed: r.target_accuracy for r in results if r.method == baseline}
     lines = []
     for method in dict.fromkeys(r.method for r in results):
         mine = [r for r in results if r.method == method]
-        missing = [r.seed for r in mine if r.seed not in base]
-        if missing:
-            raise UserError(f"{method} has a result for seed {missing[0]}, {baseline} has none")
         target = [r.target_accuracy for r in mine]
-        gaps = [r.target_accuracy - base[r.seed] for r in mine]
+        gaps = [r.target_accuracy - base[r.seed] for r in mine if r.seed in base]
+        comparable = len(gaps) == len(mine)
         lines.append(
             Summary(
                 method,
@@ -152,8 +154,8 @@ def summarise(results: Sequence[Result], baseline: str = "source_only") -> list[
                 statistics.fmean(target),
                 _std(target),
                 statistics.fmean(r.source_accuracy for r in mine),
-                statistics.fmean(gaps),
-                _std(gaps),
+                statistics.fmean(gaps) if comparable else None,
+                _std(gaps) if comparable else None,
                 statistics.fmean(r.seconds for r in mine),
             )
         )
@@ -171,10 +173,9 @@ def table(results: Sequence[Result], baseline: str = "source_only") -> str:
     ]
     for line in summarise(results, baseline):
         target = f"{100 * line.target_mean:.1f} +- {100 * line.target_std:.1f}"
-        gain = f"{100 * line.gap_mean:+.1f} +- {100 * line.gap_std:.1f}"
         rows.append(
             f"{line.method:<18}{line.seeds:>5}  {target:>13}  {100 * line.source_mean:>6.1f}  "
-            f"{'' if line.method == baseline else gain:>14}  {line.seconds:>6.1f}"
+            f"{'' if line.method == baseline else line.gain():>14}  {line.seconds:>6.1f}"
         )
     return "\n".join(rows)
 

@@ -336,10 +336,9 @@ def table(results: Sequence[RetrievalResult], baseline: str = "raw_pixels") -> s
     for line in summarise(results, baseline):
         mine = [r for r in results if r.method == line.method]
         shares = "".join(f"{_spread([r.cmc[k] for r in mine]):>14}" for k in TOPK)
-        gain = f"{100 * line.gap_mean:+.1f} +- {100 * line.gap_std:.1f}"
         rows.append(
             f"{line.method:<16}{line.seeds:>6}{shares}{100 * line.source_mean:>9.1f}"
-            f"{'' if line.method == baseline else gain:>15}{line.seconds:>8.1f}"
+            f"{'' if line.method == baseline else line.gain():>15}{line.seconds:>8.1f}"
         )
     return "\n".join(rows)
 

@@ -42,9 +42,16 @@ def test_the_summary_pairs_the_gaps_by_seed():
     assert again["dann"].gap_std == pytest.approx(adapted.gap_std)
 
 
-def test_a_method_without_its_baseline_is_refused():
-    with pytest.raises(UserError, match="dann has a result for seed 2, source_only has none"):
-        core.summarise([r for r in results() if (r.method, r.seed) != ("source_only", 2)])
+def test_a_method_without_its_baseline_has_no_gain():
+    some = [r for r in results() if (r.method, r.seed) != ("source_only", 2)]
+    base, adapted = core.summarise(some)
+    assert (base.seeds, base.gap_mean) == (2, 0)
+    assert adapted.seeds == 3
+    assert (adapted.gap_mean, adapted.gap_std, adapted.gain()) == (None, None, "")
+    assert core.table(some).splitlines()[-1].split()[-2:] == ["90.0", "2.0"]
+    assert (
+        json.loads(json.dumps(core.to_json(some, dann.EMBEDDED)))["summary"][1]["gap_mean"] is None
+    )
 
 
 def test_the_table_says_what_the_summary_says():
@@ -94,7 +101,7 @@ def test_every_homework_has_what_the_command_needs(homework):
 
 
 def test_a_homework_without_an_experiment_is_refused():
-    with pytest.raises(UserError, match="hw1, hw2, hw3, hw5, not 'hw0'"):
+    with pytest.raises(UserError, match="hw1, hw2, hw3, hw4, hw5, not 'hw0'"):
         core.module_of("hw0")
 
 
