@@ -247,6 +247,36 @@ def test_the_same_predictions_are_noted_and_cost_nothing(tmp_path, hand_in):
     assert "same file" not in page
 
 
+SWALLOWS = """
+def halve(x, seen=[]):
+    if not seen:
+        seen.append(x)
+        try:
+            while True:
+                pass
+        except KeyboardInterrupt:
+            pass
+    return x / 2
+"""
+
+
+def test_a_test_that_took_too_long_has_failed_even_if_it_says_nothing(
+    tmp_path, hand_in, monkeypatch
+):
+    configure = grade.configure
+
+    def short_limits(config):
+        configure(config)
+        config.GradingExecute.timeout = config.GradingExecute.first_timeout = 10
+        return config
+
+    monkeypatch.setattr(grade, "configure", short_limits)
+    hand_in(tmp_path / "submissions", "s", source_of("halve", SWALLOWS))
+    (result,) = grade.grade(tmp_path / "submissions", tmp_path / "out", root=FIXTURE)
+    assert (result.status, result.score) == ("timeout", 4)
+    assert result.reason == "cell halve_test took too long"
+
+
 def test_a_notebook_without_ids_is_read_in_silence(tmp_path, hand_in, recwarn):
     path = hand_in(tmp_path, "s")
     content = json.loads(path.read_text())
