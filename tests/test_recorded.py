@@ -18,6 +18,7 @@ NAMES = {
     "source-only": (0, "source_only"),
     "control: AdaBN": (0, "adabn"),
     "control: BatchNorm": (0, "batch_norm"),
+    "control: M3SDA's averages": (0, "m3sda_averages"),
     "moments only": (0, "moments"),
     "discrepancy only": (0, "discrepancy"),
     "source-only, cartoons": (1, "source_only"),
@@ -28,16 +29,16 @@ NAMES = {
 }
 
 
-def recorded(name, domain="target"):
-    """Return the accuracies on the target or on the sources by seed, 0 to 1."""
+def recorded(name, figure="target_accuracy"):
+    """Return a figure of each run by seed, 0 to 1."""
     run, method = NAMES[name]
     results = [r for r in RECORD["runs"][run]["results"] if r["method"] == method]
     assert [r["seed"] for r in results] == list(range(5))
-    return [r[f"{domain}_accuracy"] for r in results]
+    return [r[figure] for r in results]
 
 
-def mean(name):
-    return sum(recorded(name)) / 5
+def mean(name, figure="target_accuracy"):
+    return sum(recorded(name, figure)) / 5
 
 
 def shown(name):
@@ -52,12 +53,16 @@ def shown(name):
 
 
 def test_the_notebook_shows_the_record():
-    expected = {name: [round(100 * one, 1) for one in recorded(name)] for name in NAMES}
-    assert shown("recorded") == expected
+    def percent(names, figure):
+        return {name: [round(100 * one, 1) for one in recorded(name, figure)] for name in names}
+
+    assert shown("recorded") == percent(NAMES, "target_accuracy")
     # Alone on its sources, a network was measured on fewer domains.
     both = [name for name in NAMES if "," not in name]
-    expected = {name: [round(100 * one, 1) for one in recorded(name, "source")] for name in both}
-    assert shown("recorded_on_sources") == expected
+    assert shown("recorded_on_sources") == percent(both, "source_accuracy")
+    two = ["source-only", "M3SDA"]
+    assert shown("recorded_own_averages") == percent(two, "target_own_averages")
+    assert shown("recorded_own_averages_on_sources") == percent(two, "source_own_averages")
 
 
 def test_the_record_is_of_the_preset_and_says_how_to_repeat_it():
@@ -74,9 +79,15 @@ def test_what_the_homework_says_of_the_record():
     assert abs(mean("M3SDA") - mean("discrepancy only")) < 0.01
     pairs = zip(recorded("moments only"), recorded("control: BatchNorm"), strict=True)
     assert all(moments > control for moments, control in pairs)
-    # A control takes two thirds of the gain.
-    gain = mean("M3SDA") - mean("source-only")
-    assert mean("control: AdaBN") - mean("source-only") == pytest.approx(2 / 3 * gain, rel=0.05)
+    # The controls have the weights of source-only, and averages more and more the sketches'.
+    controls = [f"control: {name}" for name in ("BatchNorm", "M3SDA's averages", "AdaBN")]
+    means = [mean(name) for name in ("source-only", *controls)]
+    assert means == sorted(means)
+    assert recorded("source-only", "target_own_averages") == recorded("control: AdaBN")
+    # With each domain's own averages M3SDA's weights are the better ones, with every seed.
+    for figure in ("target_own_averages", "source_own_averages"):
+        pairs = zip(recorded("M3SDA", figure), recorded("source-only", figure), strict=True)
+        assert all(adapted > baseline for adapted, baseline in pairs)
     # The moments stay below AdaBN; source-only stays below the bar of the submission, M3SDA above.
     assert mean("moments only") < mean("control: AdaBN")
     assert max(recorded("source-only")) < check.ENOUGH < min(recorded("M3SDA"))
