@@ -15,7 +15,8 @@
 #
 # **Papers:** Hermans, Beyer, Leibe, *In Defense of the Triplet Loss for Person Re-Identification*, 2017
 # ([arXiv 1703.07737](https://arxiv.org/abs/1703.07737)), for the batches and the hard triplets;
-# [arXiv 1812.10325](https://arxiv.org/abs/1812.10325) for the hard clusters; Ge, Huang, Dong, Scott, *Deep Metric
+# Alex, Sami, Banerjee, Panda, *Cluster Loss for Person Re-Identification*, 2018
+# ([arXiv 1812.10325](https://arxiv.org/abs/1812.10325)), for the hard clusters; Ge, Huang, Dong, Scott, *Deep Metric
 # Learning with Hierarchical Triplet Loss*, ECCV 2018 ([arXiv 1810.06951](https://arxiv.org/abs/1810.06951)).
 # **Your time:** 4 hours. **Hardware:** a laptop with two cores; all cells together compute for two to four minutes.
 #
@@ -33,8 +34,10 @@
 # - recognise mistakes that circulate in code for this task, each by its number.
 #
 # Fill in the cells that raise `NotImplementedError`. The cell below each one checks your function
-# at once. If you are stuck, go on with the cell below the check: it lends you the course's version, and
+# at once: on a few visible cases, while hidden ones test everything that the prose states. If you are stuck, go on with the cell below the check: it lends you the course's version, and
 # you only lose the points of that exercise.
+#
+# Below, *the original* is the homework that this one follows (see the references), and *the circulating code* is its skeleton and solutions, as they are passed around.
 
 # %%
 import tempfile
@@ -80,8 +83,8 @@ print("one of the files:", files[0].relative_to(root))
 
 # %% [markdown]
 # `load_folder` reads such a part: pictures shrunk to 32 x 32, labels, and the characters' names in the order of their labels. It sorts the
-# folders first. The code that circulates with this homework takes them as `iterdir()` lists them, and so does torchvision: an order
-# that differs from disk to disk, so that label 5 is one character on your machine and another one on mine.
+# folders first. The circulating code takes them as `iterdir()` lists them, in an order that differs from disk to disk. It sorts its labels later, so they
+# agree; but the order of the pictures differs, and with it every seeded batch and split. `torchvision.datasets.Omniglot` numbers the characters as the disk lists them: there label 5 itself is one character on your machine and another one on mine.
 
 # %%
 train = characters.load_folder(root / "images_background")
@@ -114,7 +117,7 @@ omniglot = [
     "Japanese_(katakana)_character01",
     "Latin_character01",
 ]
-print("split('_')[0]:", {name.split("_")[0] for name in omniglot} == {"Japanese", "Latin"})
+print("split('_')[0]:", sorted({name.split("_")[0] for name in omniglot}))
 print("alphabets_of: ", characters.alphabets_of(omniglot)[0])
 
 # %% [markdown]
@@ -140,11 +143,11 @@ print("ink in a picture, on average:", f"{100 * x_train.mean():.0f}%")
 # Write `query_gallery_split(labels, query_share, seed)`: `labels` is `int64`, (N,), with any values in any order. Return a `bool` tensor (N,), `True` for queries.
 #
 # - Of *each class* the share `query_share`, from 0 to 1, rounded *up*, are queries: of 20 pictures and 0.2 it is 4. But at least one picture of each class stays in the gallery.
-# - Which ones is random, and depends on `seed` alone: the same seed gives the same split again.
+# - Which ones is random, and depends on `seed` alone: the same seed gives the same split again. The global random state is neither used nor changed: take a generator of your own.
 #
 # <details><summary>Hint</summary>
 #
-# `torch.Generator().manual_seed(seed)` and `torch.randperm(n, generator=...)` give random numbers of your own. To a computer, 0.2 * 35 is
+# `torch.Generator().manual_seed(seed)` and `torch.randperm(n, generator=...)` give random numbers of your own. To a computer, 0.28 * 25 is
 # 7.000000000000001, and rounded up 8: subtract a tiny number first. A loop over the classes is fine.
 #
 # </details>
@@ -297,7 +300,7 @@ print(f"lowest {over_splits.min():.1f}, highest {over_splits.max():.1f}")
 # Write `pk_batches(labels, p, k, seed)`: an iterator that goes on for ever (a generator, for example). `labels` is `int64`, (N,), any values in any order. Each batch is an `int64` tensor (p * k,) of positions in `labels`,
 # class by class: first the k pictures of one class, then those of the next.
 #
-# - Classes are dealt like cards: shuffle all of them, take p at a time; what is left over at the end, fewer than p, you may drop; then shuffle again. So each comes once before any comes again.
+# - Classes are dealt like cards: shuffle all of them, take p at a time, then shuffle again. No class comes twice in a round; what is left over at its end, fewer than p, is dropped. p is at most the number of classes.
 # - The k pictures of a class are drawn anew each time, and *different*. If the class has fewer than k, some come again.
 # - The batches depend on `seed` alone: use a generator of your own, not the global random state.
 #
@@ -352,7 +355,7 @@ for name, rows in {"random": at_random, "balanced": balanced}.items():
     )
 
 # %% [markdown]
-# Training pictures are turned by up to `config.degrees`, anew each time. A whole batch is turned at once, as a tensor: here are eight pictures of two classes.
+# Training pictures are turned by up to `config.degrees`, anew each time. A whole batch is turned at once, as a tensor: here are the first eight pictures of the batch.
 
 # %%
 images, labels = next(
@@ -433,6 +436,8 @@ for name, a, b in zip(("positives", "negatives"), plain[1:], normalised[1:], str
 #
 # $$L = \frac1T \sum_{(a, p, n)} \max\big(\lVert f_a - f_p\rVert - \lVert f_a - f_n\rVert + \alpha,\ 0\big)$$
 #
+# (Equation 5 of Hermans et al. is a *sum* over the batch, of features that are not normalised, and the paper prefers a soft margin, $\log(1 + e^x)$, to the hinge. The mean, the unit sphere and the hinge are the homework's.)
+#
 # Write `triplet_loss(features, labels, margin)`: the mean over all T hard triplets (those that contribute 0 count as well), a scalar tensor through which gradients flow. The distances are *not* squared. Without any triplet the loss
 # is 0, not NaN, and `backward()` works. Where two features are equal, the gradient must be finite. You may use your `hard_triplets`.
 #
@@ -471,7 +476,7 @@ triplet_loss = check.triplet_loss.pick_from(globals())
 # ### Train
 #
 # `train_model` does what the original does: RAdam at a rate of 0.01, which `MultiStepLR` cuts to a tenth (after a third of the steps at full scale, two thirds here), balanced batches from your
-# `pk_batches`, your loss, and at each tenth of the training CMC@1, 5 and 10 from your `cmc`. At full scale that is every tenth epoch, P is 64 and K is 16. At every mark `metric.diagnose` says in words how the training stands.
+# `pk_batches`, your loss, and every `config.evaluate_every` steps CMC@1, 5 and 10 from your `cmc`. At full scale P is 64 and K is 16. At every mark `metric.diagnose` says in words how the training stands.
 #
 # In a real project you could not look at the CMC of the evaluation alphabets all the time, and choosing by it would be cheating; the original keeps the checkpoint with the best one. Here the *last* network is the result, whatever the curve did before.
 
@@ -766,7 +771,10 @@ for row in margins.tolist():
 
 # %% [markdown]
 # Two things to notice. Letters of *other* alphabets get the *larger* margin: they are the ones that should be far away, and a confusion within an alphabet is forgiven sooner. And a margin across alphabets is $\beta + 4 - s_a$: about 4, the largest
-# squared distance there is. No network can satisfy it; this loss never reaches 0.
+# squared distance there is, so that two classes would have to be opposite points; but a point has only *one* opposite, and there are hundreds of classes.
+# Not even the margin within an alphabet, about 2.1, is in reach for all: the mean squared distance of C points on the sphere is at most $2C / (C - 1)$, which is about 2. So no network satisfies these margins, and this loss never reaches 0.
+#
+# Think about what follows as long as *every* hinge is open: the maximum is then always its first part, and the loss is the mean of $\lVert f_a - f_p\rVert^2 - \lVert f_a - f_n\rVert^2$ plus a mean of margins, which has no gradient. The tree and its margins then have *no effect at all* on the training.
 #
 # ### Exercise 10: `htl_loss` (7 points, medium, 20 minutes)
 #
@@ -811,10 +819,13 @@ except (TypeError, RuntimeError, ValueError) as error:
     print(type(error).__name__, "- this function wants one number")
 
 # %% [markdown]
-# And if it took one: its distances are not squared, while the margins are. What is left of the loss where everything is *as right as it can be*, each positive at distance 0 and each negative on the opposite side of the sphere?
+# And if it took one: its distances are not squared, while the margins are. What is left of the loss where everything is *as right as it can be*, each class one point, so that positives are at distance 0 and $s = d_0 = 0$, and each negative on the opposite side of the sphere?
 
 # %%
+one_point_each = circle[::2].repeat_interleave(2, 0)  # (8, 2)
+margins = htl_margin(one_point_each, torch.arange(4).repeat_interleave(2), tree, 2, 0.1)
 across, inside = margins[0, 2].item(), margins[0, 1].item()
+print(f"margins: {inside:.2f} within an alphabet, {across:.2f} across; what is left of them:")
 for name, farthest in {"squared": 4.0, "not squared": 2.0}.items():
     print(
         f"{name + ':':13}{max(0.0, 0 - farthest + inside):.2f} within an alphabet, "
@@ -822,7 +833,7 @@ for name, farthest in {"squared": 4.0, "not squared": 2.0}.items():
     )
 
 # %% [markdown]
-# With distances that are not squared even perfect embeddings violate all margins, by 0.08 within an alphabet and by more than 2 across. Every triplet is "hard" for ever, and the margin, which is the idea of the method, decides nothing.
+# With distances that are not squared even a triplet that is as right as it can be violates its margin, by 0.10 within an alphabet and by 2.10 across. With squared ones the margin within an alphabet at least can be met, by a few classes. Where it cannot, every hinge is open for ever, and the margin, which is the idea of the method, decides nothing.
 #
 # Now train. The margins are computed anew from all training pictures, as the network then embeds them.
 
@@ -892,7 +903,7 @@ for name, model in models.items():
 print(plot.table(rows))
 
 # %% [markdown]
-# The margins of the hierarchical method ask for differences of 2 and 4. What its network has is hundreds of times smaller, and the hinge $\max(\cdot, 0)$ is never closed: a triplet that is right by a wide lead pulls as hard as one that is wrong. The other two methods let go of a triplet once it is right by their small margin, and can spend their effort where it is needed.
+# The margins of the hierarchical method ask for differences of 2 and 4. What its network has is hundreds of times smaller, and the hinge $\max(\cdot, 0)$ is never closed: a triplet that is right by a wide lead pulls as hard as one that is wrong. So what was trained is the mean of $\lVert f_a - f_p\rVert^2 - \lVert f_a - f_n\rVert^2$ (Section 6): the tree had no effect on it, and its row says nothing against the idea of a hierarchy, only against these margins. The other two methods let go of a triplet once it is right by their small margin, and can spend their effort where it is needed.
 # With $s$ and $d_0$ near 0 the "dynamic" margins stood still as well, at 2.1 and 4.1 from the first to the last. In effect this network never left the plateau. (The words at the marks said "learning" all the same, since its loss is below the mean of all margins: the hard negatives are often of the anchor's own alphabet, where the margin is the smaller one. A look at the distances beats a rule of thumb.)
 #
 # One seed is an anecdote. The next picture and table show the same training with the course's own code, three seeds for each row. They were recorded; the command that repeats them stands in the cell.
@@ -975,10 +986,9 @@ print(plot.table(rows))
 # %% [markdown]
 # The paper's figure is from its abstract, for other data sets (shopping, birds, cars, faces). Read the rows over their three seeds, in this world and on Omniglot:
 #
-# - *Learning pays, and only from labels.* Hard triplets reach 90.4 and 66.3 on characters that they never saw, pixels 26.4 both times. The control, trained for as long on labels that mean nothing, ends no better than random weights.
-# - *Hard triplets or hard clusters?* Hard triplets are ahead with all six seeds, by 1.5 to 8.5 points, mostly by less than another split of the queries changes (Experiment 3). Each was run with one margin. So: a small advantage here, and no law.
-# - *The hierarchy of alphabets does not help.* 62.6 and 38.4: far below both, with every seed. Over all triplets it is lower still, so it is not the hard triplets that spoil it. With the paper's own tree, which has eight levels above the classes instead of two and merges classes by how close they lie now, and with the paper's batches, it
-#   comes to 85.8 and 59.8: its margins are about 0.6 on average, not 4. (Tree and batches change together in that row; it cannot say which of the two did it.) Even so it does not beat plain hard triplets here, as the paper's does elsewhere.
+# - *Learning pays, and only from labels.* Hard triplets reach 90.4 and 66.3 on characters that they never saw, pixels 26.4 both times (by coincidence). The control, trained for as long on labels that mean nothing, ends no better than random weights. (That 90.4 is more than the 86.6 of the column *seen* means nothing: the galleries differ, in size and in characters, and so the two columns are not comparable, as in Experiment 2.)
+# - *Hard triplets or hard clusters?* Hard triplets are ahead with all six seeds, by 1.5 to 8.5 points, on the same split. But four of the six differences are below 2 points, and each loss was run with one margin. So: a small advantage here, and no law.
+# - *The hierarchy of alphabets does not help.* 62.6 and 38.4: far below both, with every seed. Over all triplets it is lower still, so it is not the hard triplets that spoil it. (No verdict on hierarchies, though: with all hinges open the tree had no effect.) *hierarchical, data* has the paper's own tree, which merges classes by how close they lie now (eight levels above the classes, not two; the number is our choice), and the paper's batches. It is over all triplets as well, so compare it with *hierarchical, all*: 85.8 and 59.8 against 53.9 and 29.4. Its margins are about 0.6 on average, not 4. (Tree and batches change together in that row; it cannot say which of the two did it.) Even so it does not beat plain hard triplets here, as the paper's does elsewhere. One more difference: the paper's network was first trained with a triplet loss, and the hierarchy refines that; ours starts from random weights.
 # - *Random weights* are anywhere between 23 and 44. Whoever compares with one draw of them can prove a lot.
 # - *300 steps are few.* On Omniglot the loss of hard triplets still stands at the margin at the end, while CMC has long risen: they are in the second phase. The original trains 4,500 steps, of 1,024 pictures each.
 #
@@ -1100,9 +1110,9 @@ for trial in range(3):
 print(plot.table(rows))
 
 # %% [markdown]
-# Several points are gone, and the figure is another one each time: the network was trained with turns of up to 10 degrees, and a letter that stands straight was made harder to find for nothing. As score to choose a checkpoint by it is doubly bad, too low and drawn by lot.
+# Several points are gone, and the figure is another one each time: the network was trained with turns of up to `config.degrees` degrees (10 at embedded scale), and a letter that stands straight was made harder to find for nothing. As score to choose a checkpoint by it is doubly bad, too low and drawn by lot.
 #
-# Other mistakes that circulate with this task, in one line each: a batch sampler without balanced classes (Experiment 4); checkpoints chosen by the best CMC on the evaluation alphabets, which are then no test any more; a skeleton class that cannot be instantiated, because its parent has a second abstract method that nobody mentions.
+# Other mistakes that circulate with this task, in one line each: a batch sampler without balanced classes (Experiment 4); checkpoints chosen by the best CMC on the evaluation alphabets, which are then no test any more.
 #
 # ## 10. Questions
 #
@@ -1124,30 +1134,30 @@ print(plot.table(rows))
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "question_comparison", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
-# **Model answer.** To rely on: both hard triplets and hard clusters against the hierarchy of alphabets (90.4 and 87.7 against 62.6; on Omniglot 66.3 and 62.3 against 38.4), since no seed of one comes near any of the other, and against pixels, random weights and shuffled labels. Not to rely on: hard triplets against hard clusters. All six differences have
-# the same sign, but most are below 2 points, which another split of the queries changes as well, and each loss had a single margin. The hierarchical margins are about 2.1 within an alphabet and 4.1 across, while the squared distances that the network has learned are a few thousandths (table above): no triplet ever satisfies its margin, the hinge never closes, and the loss is a
-# plain mean of differences in which triplets that are right by far pull as hard as wrong ones. Across alphabets the margin cannot be satisfied at all, since 4 is the largest squared distance. With the tree of the data, whose margins are about 0.6, the same loss comes to 85.8.
+# **Model answer.** To rely on: both hard triplets and hard clusters against the hierarchy of alphabets (90.4 and 87.7 against 62.6; on Omniglot 66.3 and 62.3 against 38.4), since no seed of one comes near any of the other, and against pixels, random weights and shuffled labels. Not to rely on: hard triplets against hard clusters. All six differences, on the same split, have
+# the same sign, but four are below 2 points, and each loss had a single margin: another one could turn the order. The hierarchical margins are about 2.1 within an alphabet and 4.1 across, while the squared distances that the network has learned are a few thousandths (table above): no triplet ever satisfies its margin, the hinge never closes, and the loss is a
+# plain mean of differences in which triplets that are right by far pull as hard as wrong ones. So the tree has no effect on the training, and the row says nothing against hierarchies as such. The margins cannot be satisfied either: 4 is the squared distance of opposite points, of which each point has one, and hundreds of classes are at most about 2 apart on average. With the tree of the data, whose margins are about 0.6, the same loss comes to 85.8.
 #
 # **Rubric.** 1 point for a difference to rely on, with figures and the spread over seeds; 1 for one not to rely on, with the reason; 2 for the margins: their size beside the distances that there are (1), and what follows for the hinge (1).
 # ### END SOLUTION
 
 # %% [markdown]
-# **Question 3 (4 points).** You must choose among the three methods, their margins and the number of steps, and may not use a label of the evaluation alphabets. Describe how. Why is CMC among the characters that were trained on not the best guide, and what would mislead you in your own way?
+# **Question 3 (4 points).** You must choose among the three methods, their margins and the number of steps, and may not use a label of the evaluation alphabets. Describe how. Why is CMC among the characters that were trained on not the best guide, and what could mislead you in the procedure that you propose?
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "question_choice", "locked": false, "points": 4, "schema_version": 3, "solution": true, "task": false}
 # ### BEGIN SOLUTION
 # **Model answer.** Keep whole *alphabets* of the training part out (two of ten, say), train on the others, measure CMC on those held out, repeat with other alphabets held out, choose by the mean, train once more on all ten, and touch the evaluation alphabets once, at the end. Hold out alphabets and not pictures: the question is whether the
-# distance carries over to *characters that were never seen*, and pictures of trained characters do not ask it. CMC on trained characters also favours whatever memorises them; it can keep rising while the unseen ones get worse. My own way misleads where the held-out alphabets are unlike the evaluation alphabets (Ogham, all straight strokes, says little about Armenian), where the gallery has another size or number of
+# distance carries over to *characters that were never seen*, and pictures of trained characters do not ask it. CMC on trained characters also favours whatever memorises them; it can keep rising while the unseen ones get worse. This procedure misleads where the held-out alphabets are unlike the evaluation alphabets (Ogham, all straight strokes, says little about Armenian), where the gallery has another size or number of
 # characters (CMC depends on it, so only the order of the candidates carries over), and by selection: the best of many candidates has a score that is too good.
 #
-# **Rubric.** 2 points for holding out whole alphabets or at least characters (1 for held-out pictures of trained characters); 1 for the fault of the seen score; 1 for a way in which the own choice can mislead.
+# **Rubric.** 2 points for holding out whole alphabets or at least characters (1 for held-out pictures of trained characters); 1 for the fault of the seen score; 1 for a way in which the proposed procedure can mislead.
 # ### END SOLUTION
 
 # %% [markdown]
 # ## Bonus (no points)
 #
 # 1. *The paper's tree.* $d(p, q)$ is the mean squared distance between the pictures of two classes (`metric.class_distances`); at level $l$ classes nearer than $d_l$ are merged. Write the tree yourself, compare it with `metric.merged_tree`, and see which letters it puts together. Then the paper's batches:
-#    $l'$ random classes, each with its $m - 1$ nearest (`metric.neighbourhood_batches`). Its rows in Section 7 are `htl_data`.
+#    $l'$ random classes, each with its $m - 1$ nearest (`metric.neighbourhood_batches`). Its row in Section 7 is *hierarchical, data*.
 # 2. *All triplets.* Over all triplets of a batch instead of the hard ones: does the plateau go away?
 # 3. *A margin that can be reached.* Divide the margins of Section 6 by 10, or put a smaller number than 4 at the root. What does the loss do then, and what does CMC?
 # 4. *Your own alphabet.* Draw some characters, scan them, put them into folders, and query them.
@@ -1156,7 +1166,7 @@ print(plot.table(rows))
 # ## References
 #
 # - Hermans, Beyer, Leibe: *In Defense of the Triplet Loss for Person Re-Identification*. 2017. [arXiv 1703.07737](https://arxiv.org/abs/1703.07737)
-# - The hard cluster triplets: [arXiv 1812.10325](https://arxiv.org/abs/1812.10325).
+# - Alex, Sami, Banerjee, Panda: *Cluster Loss for Person Re-Identification*. 2018. [arXiv 1812.10325](https://arxiv.org/abs/1812.10325) ("hard cluster triplets" is the original homework's name)
 # - Ge, Huang, Dong, Scott: *Deep Metric Learning with Hierarchical Triplet Loss*. ECCV 2018. [arXiv 1810.06951](https://arxiv.org/abs/1810.06951)
 # - Lake, Salakhutdinov, Tenenbaum: *Human-level concept learning through probabilistic program induction*. Science 350, 2015 (Omniglot).
 # - Liu, Jiang, He, Chen, Liu, Gao, Han: *On the Variance of the Adaptive Learning Rate and Beyond*. ICLR 2020. [arXiv 1908.03265](https://arxiv.org/abs/1908.03265) (RAdam)
