@@ -4,7 +4,8 @@ Sources:
 
 - Hermans, Beyer and Leibe, "In Defense of the Triplet Loss for Person Re-Identification", arXiv
   1703.07737: batches of P classes with K pictures each, and the hardest triplet of each anchor.
-- Hard cluster triplets: arXiv 1812.10325, as the homework states them.
+- Alex, Sami, Banerjee and Panda, "Cluster Loss for Person Re-Identification", arXiv 1812.10325:
+  hard cluster triplets (the homework's name), as the homework states them.
 - Ge, Huang, Dong and Scott, "Deep Metric Learning with Hierarchical Triplet Loss", ECCV 2018,
   arXiv 1810.06951 (HTL).
 
@@ -15,11 +16,19 @@ a margin. The three methods differ in how they pick triplets and in their margin
 1. hard triplets: of each picture, the farthest positive and the nearest negative in the batch;
 2. hard clusters: of each class, its mean, its picture farthest from it and the nearest other mean;
 3. hierarchical: hard triplets with a margin that depends on how far two classes lie apart in a
-   tree. *Level* 0 of the tree are the classes, and two classes have the lowest level at which they
-   are in one node.
+   tree. *Level* 0 of the tree are the classes (in the tree of the data classes nearer than d_0
+   are in one node there, too), and two classes have the lowest level at which they are in one
+   node.
+
+What differs from Hermans et al.: the embeddings are unit vectors, and the loss is a mean with a
+hinge, as the homework has it. The paper writes a sum, does not normalise, and prefers a soft
+margin, ln(1 + exp(x)).
 
 What differs from HTL: the triplets are the batch's hardest, as the homework has it, unless told
-otherwise (the paper takes all); and the loss is a mean, where the paper has half of one.
+otherwise (the paper takes all); the loss is a mean, where the paper has half of one; and training
+starts from random weights, where the paper starts from a network pre-trained with a triplet loss
+and builds its first tree from that network's distances. The tree of alphabets is given and stays;
+the paper's is computed from the distances, and computed anew in training.
 
 To measure, pictures that were set aside (queries) look for their own kind among the rest (the
 gallery): CMC@k is the share of queries with one of their class among the k nearest.
@@ -254,7 +263,7 @@ def triplet_loss(features: Tensor, labels: Tensor, margin: float) -> Tensor:
         labels: classes (N,).
         margin: in the units of the distances; between unit vectors these are 0 to 2.
 
-    Source: Hermans et al., equation 5.
+    Source: Hermans et al., equation 5, which is a sum; the homework takes the mean.
     """
     anchors, positives, negatives = (features[rows] for rows in hard_triplets(features, labels))
     return _mean_hinge(_gap(anchors, positives) - _gap(anchors, negatives) + margin)
@@ -287,7 +296,7 @@ def cluster_triplets(features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, 
     Raises:
         ValueError: not one label a row.
 
-    Source: arXiv 1812.10325, as the homework states it.
+    Source: "Cluster Loss for Person Re-Identification", as the homework states it.
     """
     _check_labels(features, labels)
     classes, inverse, counts = labels.unique(return_inverse=True, return_counts=True)
@@ -315,7 +324,7 @@ def cluster_loss(features: Tensor, labels: Tensor, margin: float) -> Tensor:
         labels: classes (N,).
         margin: in the units of squared distances; between unit vectors these are 0 to 4.
 
-    Source: the homework's statement of arXiv 1812.10325.
+    Source: the homework's statement of "Cluster Loss for Person Re-Identification".
     """
     anchors, positives, negatives = cluster_triplets(features, labels)
     intra, inter = _squared_gap(anchors, positives), _squared_gap(anchors, negatives)
@@ -358,10 +367,10 @@ def class_distances(features: Tensor, labels: Tensor, classes: int) -> Tensor:
 
 
 def level_thresholds(d0: float, height: int) -> Tensor:
-    """Return the distances below which classes are in one node, level by level: (height + 1,).
+    """Return the squared distances below which classes are in one node, by level: (height + 1,).
 
     Args:
-        d0: mean distance within the classes, 0 to 4.
+        d0: mean squared distance within the classes, 0 to 4.
         height: levels above the classes, L; 1 or more.
 
     Raises:
@@ -392,10 +401,11 @@ def merged_tree(distances: Tensor, thresholds: Tensor) -> Tensor:
     """Return the level at which two classes are in one node, in the tree of the data: (C, C).
 
     At level l classes that are nearer than ``thresholds[l]`` are in one node, and so are those that
-    a chain of such classes joins. At the highest level all are.
+    a chain of such classes joins: also at level 0, so that two different classes may have level 0.
+    At the highest level all are in one.
 
     Args:
-        distances: between classes (C, C), from ``class_distances``.
+        distances: mean squared distances between classes (C, C), from ``class_distances``.
         thresholds: (L + 1,), from ``level_thresholds``.
 
     Source: HTL, its class tree. "Merged" is read as: joined by a chain (single linkage).
@@ -437,7 +447,8 @@ def htl_margin(
     Raises:
         ValueError: as ``class_distances`` and ``level_thresholds``.
 
-    Source: HTL, its dynamic violate margin: alpha = beta + d_H(y_a, y_n) - s_(y_a).
+    Source: HTL, its dynamic violate margin: alpha = beta + d_H(y_a, y_n) - s_(y_a). H is read as
+    the level at which the two are in one node, so that d_H is the threshold that merges them.
     """
     within = class_distances(features, labels, len(levels)).diagonal()
     thresholds = level_thresholds(within.mean(), height).to(within)
@@ -485,8 +496,8 @@ def neighbourhood_batches(
 
     Args:
         labels: the pictures' classes (N,), 0 to C - 1, each at least once.
-        distances: between classes (C, C), from ``class_distances``. They are read for each batch:
-            write new ones into the tensor as the network learns.
+        distances: mean squared distances between classes (C, C), from ``class_distances``. They are
+            read for each batch: write new ones into the tensor as the network learns.
         anchors: random classes, l' in the paper; 1 or more.
         neighbours: m - 1 in the paper; 0 or more.
         k: pictures of each class, t in the paper; 1 or more.
@@ -499,7 +510,8 @@ def neighbourhood_batches(
         ValueError: a number is too small.
         UserError: fewer classes than a batch needs.
 
-    Source: HTL, its anchor neighbour sampling.
+    Source: HTL, its anchor neighbour sampling. "Not yet in the batch" is ours: the paper takes the
+    m - 1 nearest, and does not say what becomes of a class that comes twice.
     """
     rows, counts, _ = _rows_by_class(labels.cpu())
     if anchors < 1 or neighbours < 0:
@@ -544,7 +556,7 @@ def query_gallery_split(labels: Tensor, query_share: float = 0.2, seed: int = 0)
     rows, counts, _ = _rows_by_class(labels.cpu())
     generator = torch.Generator().manual_seed(seed)
     keys = _random_keys(counts, rows.shape[1], generator)
-    # 0.2 * 35 is 7.000000000000001 to a computer, and no 8.
+    # 0.28 * 25 is 7.000000000000001 to a computer, and means 7, not 8.
     wanted = (counts.double() * query_share - 1e-9).ceil().long().minimum(counts - 1)
     chosen = keys.argsort(1).argsort(1) < wanted[:, None]  # ranks below the number wanted
     queries = torch.zeros(len(labels), dtype=torch.bool)
@@ -724,8 +736,9 @@ class Config:
 
 
 # The homework's own: an epoch deals 64 of Omniglot's 964 background characters 15 times; 300
-# epochs, the rate falls after 100, CMC every 10. beta is the paper's; the paper computes its tree
-# once an epoch. (Its height and neighbourhoods here are ours.)
+# epochs, the rate falls after 100, CMC every 10. (The original has a 16th batch in each epoch, of
+# the 4 characters left over, 4,800 steps in all. Here these are not dealt.) beta is the paper's;
+# the paper computes its tree once an epoch. (Its height and neighbourhoods here are ours.)
 FULL = Config(
     width=1.0,
     dropout=0.2,

@@ -19,11 +19,13 @@ from dalib_edu.check.core import (
     Check,
     CheckFailed,
     Wrong,
+    close,
     compare,
     differ,
     plain,
     plain_scalar,
     take,
+    take_flag,
 )
 from dalib_edu.data import characters
 
@@ -35,7 +37,11 @@ EPOCHS = 24  # that are pulled: a picture that has a chance in each is then miss
 def _pk_cases(seed: int) -> list[Case]:
     rng = np.random.default_rng(seed)
     if seed == VISIBLE:
-        kinds = [("12 classes, P = 4, K = 3", [5] * 12, 4, 3)]
+        kinds = [
+            ("12 classes, P = 4, K = 3", [5] * 12, 4, 3),
+            ("10 classes, P = 4", [5] * 10, 4, 3),
+            ("a class of two pictures, K = 3", [5] * 7 + [2], 4, 3),
+        ]
     else:
         k = int(rng.integers(2, 5))
         p = int(rng.integers(2, 5))
@@ -88,22 +94,27 @@ def _pulled(pk_batches: Callable, case: Case, count: int, name: str) -> np.ndarr
     pulled = []
     for number in range(count):
         try:
-            pulled.append(plain(next(batches), "a batch"))
+            pulled.append(_plain_tensor(next(batches), "a batch"))
         except StopIteration:
             message = f"it ends after {number} batches: it must go on for ever"
             raise CheckFailed("exhausted", message) from None
         if name == "again":
             torch.rand(1), np.random.rand(), random.random()  # noqa: NPY002
-    shapes = {batch.shape for batch in pulled}
-    if shapes == {(case["p"], case["k"])}:
-        raise CheckFailed("not_flat", "a batch is (p * k,), one row after the other: flatten it")
-    if len(shapes) > 1:
-        sizes = sorted(shapes)[:2]
-        message = f"batches differ in their sizes, for example {sizes[0]} and {sizes[1]}"
-        raise CheckFailed("sizes_differ", message)
+    _explain_shapes({batch.shape for batch in pulled}, case["p"], case["k"])
     if not np.array_equal(plain(labels), case["labels"]):
         raise CheckFailed("input_changed", "this changes the labels that it is given")
     return np.stack(pulled)
+
+
+def _explain_shapes(shapes: set[tuple[int, ...]], p: int, k: int) -> None:
+    if shapes == {(p, k)}:
+        raise CheckFailed("not_flat", "a batch is (p * k,), one row after the other: flatten it")
+    if len(shapes) > 1:
+        message = (
+            f"batches have the shapes {sorted(shapes)[:2]}, not always ({p * k},): drop a last "
+            "hand of fewer than P classes, and repeat pictures where a class has fewer than K"
+        )
+        raise CheckFailed("sizes_differ", message)
 
 
 def _pk_judge(case: Case, answer: Answer) -> None:
@@ -144,7 +155,10 @@ def _judge_batches(table: np.ndarray, labels: np.ndarray, p: int, k: int) -> Non
             raise CheckFailed(cause, f"a batch has {len(counts)} different classes, not P = {p}")
         message = f"of the classes in a batch there are {sorted(counts)} pictures, not K = {k} each"
         raise CheckFailed("unbalanced", message)
-    keys = np.sort(which[table] * len(labels) + table).reshape(-1, p, k)  # class by class
+    if (np.diff(which[table].reshape(-1, p, k)) != 0).any():
+        message = "the classes are mixed: first the K pictures of one class, then the next one's"
+        raise CheckFailed("not_class_by_class", message)
+    keys = np.sort(which[table] * len(labels) + table).reshape(-1, p, k)  # (batches, p, k)
     enough = sizes[keys[..., 0] // len(labels)] >= k  # (batches, p)
     if (enough & (np.diff(keys) == 0).any(2)).any():
         message = "a picture comes twice in a batch though its class has enough others"
@@ -226,6 +240,7 @@ def _triplet_cases(seed: int) -> list[Case]:
             _on_a_line(),
             _batch(rng, "a picture alone in its class", [3, 1, 4], f32),
             _batch(rng, "each picture alone in its class", [1] * 4, f32),
+            _copies(_batch(rng, "a class of two equal pictures", [2, 3, 3], f32)),
         ]
     p, k = int(rng.integers(4, 7)), int(rng.integers(3, 6))
     equal = _batch(rng, "many are equally far", [4, 4, 4], f32)
@@ -238,7 +253,16 @@ def _triplet_cases(seed: int) -> list[Case]:
         equal,
         _batch(rng, "pictures alone in their class", [1, *[k] * 3, 1], f32),
         _batch(rng, "each picture alone in its class", [1] * p, f64),
+        _copies(_batch(rng, "a class of equal pictures", [k] * p, f32)),
     ]
+
+
+def _copies(case: Case) -> Case:
+    """Make all pictures of the smallest class equal."""
+    values, sizes = np.unique(case["labels"], return_counts=True)
+    own = np.flatnonzero(case["labels"] == values[sizes.argmin()])
+    case["features"][own] = case["features"][own[0]]
+    return case
 
 
 def _triplet_probe(hard_triplets: Callable, case: Case) -> Answer:
@@ -621,7 +645,11 @@ def _cluster_cases(seed: int) -> list[Case]:
     rng = np.random.default_rng(seed)
     f32, f64 = np.float32, np.float64
     if seed == VISIBLE:
-        cases = [_batch(rng, "4 classes, 3 pictures each", [3] * 4, f32), _on_a_line()]
+        cases = [
+            _batch(rng, "4 classes, 3 pictures each; labels of any values", [3] * 4, f32),
+            _on_a_line(),
+            _batch(rng, "classes of 2, 4, 3 and 3 pictures", [2, 4, 3, 3], f32),
+        ]
     else:
         p, k = int(rng.integers(4, 7)), int(rng.integers(3, 6))
         cases = [
@@ -706,6 +734,11 @@ def _explain_anchors(anchors, features, labels, means) -> None:
         message = "the classes are not in the order of their labels (torch.unique sorts them)"
         raise CheckFailed("order", message)
     counts = np.array([(labels == value).sum() for value in values])[:, None]
+    if len(labels) % len(values) == 0:
+        groups = features[labels.argsort(kind="stable")].reshape(len(values), -1, means.shape[1])
+        if _near(anchors, groups.mean(1)):
+            message = "classes may differ in size: they cannot be cut into pieces of one length"
+            raise CheckFailed("equal_sizes", message)
     for cause, wrong, message in (
         ("sum_not_mean", means * counts, "an anchor is the sum of its class: take the mean"),
         (
@@ -1014,11 +1047,11 @@ def _tree_probe(class_tree: Callable, case: Case) -> Answer:
     return {"levels": _plain_tensor(class_tree(torch.tensor(case["alphabets"])))}
 
 
-def _plain_tensor(value: object) -> np.ndarray:
+def _plain_tensor(value: object, what: str = "the result") -> np.ndarray:
     """Return a copy of a tensor as ``plain`` does; what goes on with it needs a tensor."""
-    array = plain(value)
+    array = plain(value, what)
     if not isinstance(value, Tensor):
-        raise CheckFailed("wrong_type", f"the result is a {type(value).__name__}, not a tensor")
+        raise CheckFailed("wrong_type", f"{what} is a {type(value).__name__}, not a tensor")
     return array
 
 
@@ -1084,6 +1117,8 @@ def _margin_cases(seed: int) -> list[Case]:
         return [
             _margin_case(rng, "three alphabets of two", [4] * 6, 2, 0.1, f32),
             _on_the_circle(f32),
+            _margin_case(rng, "height 3, different sizes", [2, 4, 6, 3, 5, 2], 3, 0.1, f32),
+            {**_on_the_circle(f32), "name": "features with a gradient", "gradient": True},
         ]
     p = int(rng.integers(4, 8))
     beta = float(rng.uniform(0.15, 0.6))
@@ -1093,6 +1128,7 @@ def _margin_cases(seed: int) -> list[Case]:
         _margin_case(
             rng, "a higher tree", rng.integers(3, 6, p), int(rng.integers(3, 6)), 0.1, f32
         ),
+        {**_on_the_circle(f64), "name": "features with a gradient", "gradient": True},
     ]
 
 
@@ -1132,7 +1168,12 @@ def _margin_probe(htl_margin: Callable, case: Case) -> Answer:
     features, labels, levels = (
         torch.tensor(case[name]) for name in ("features", "labels", "levels")
     )
-    margins = _plain_tensor(htl_margin(features, labels, levels, case["height"], case["beta"]))
+    features.requires_grad_(case.get("gradient", False))
+    result = htl_margin(features, labels, levels, case["height"], case["beta"])
+    margins = _plain_tensor(result)
+    if result.requires_grad:
+        message = "no gradient may flow through the margins: detach() the features, or no_grad()"
+        raise CheckFailed("gradient_flows", message)
     after = {"features": plain(features), "labels": plain(labels), "levels": plain(levels)}
     return {"margins": margins, **after}
 
@@ -1215,7 +1256,11 @@ def _wrong_margins(case: Case, within: list[np.ndarray]) -> Iterator[Wrong]:
     pooled = np.concatenate(within).mean()
     message = "d_0 is the mean over the classes of s, each counted once"
     yield "pooled", _margins(levels, height, beta, s, pooled), message
+    by_picture = np.average(s, weights=counts)
+    yield "pooled", _margins(levels, height, beta, s, by_picture), message
     yield "height_ignored", _margins(levels, 2, beta, s, s.mean()), "divide by L, the height"
+    message = "L is the height, the levels above the classes: not height + 1, the classes' own too"
+    yield "height_and_one", _margins(levels, height + 1, beta, s, s.mean()), message
     message = "the level is off by one: at level 0 the threshold is d_0, at the highest 4"
     for shift in (-1, 1):
         yield "wrong_level", _margins(levels + shift, height, beta, s, s.mean()), message
@@ -1326,6 +1371,8 @@ def _wrong_htl_losses(case: Case) -> Iterator[Wrong]:
     for constant in (table.mean(), margins.mean(), table.max()):
         yield "one_margin", loss(constant), "the margin is one for all triplets: it is by class"
     yield from _wrong_means(values, margins)
+    message = "this is half of the mean, as in the paper: here the mean itself is asked for"
+    yield "half", loss(margins) / 2, message
     message = "positive and negative are swapped: d(a, p)^2 - d(a, n)^2 + margin"
     yield "swapped", _mean(np.maximum(margins - bare, 0)), message
     values, which = np.unique(labels, return_inverse=True)
@@ -1456,6 +1503,7 @@ def _split_cases(seed: int) -> list[Case]:
             ("20 pictures each, a share of 0.2", [20] * 5, 0.2),
             ("a share rounded up", [7, 9, 12, 6], 0.3),
             ("a picture alone in its class", [1, 8, 8, 1], 0.25),
+            ("25 pictures each, a share of 0.28", [25] * 3, 0.28),
         ]
     else:
         sizes = rng.integers(5, 14, 6)
@@ -1464,6 +1512,8 @@ def _split_cases(seed: int) -> list[Case]:
             ("20 pictures each, a share of 0.2", [20] * int(rng.integers(3, 7)), 0.2),
             ("a share of a half", [8, 6, 9, 4, 11], 0.5),
             ("pictures alone and in pairs", [1, 2, *sizes, 1, 2], _share(rng, sizes)),
+            ("100 and 25 pictures, a share of 0.28", [100, 25, 25], 0.28),
+            ("100 pictures each, a share of 0.07", [100] * 2, 0.07),
         ]
     cases = []
     for name, sizes, share in kinds:
@@ -1475,7 +1525,7 @@ def _split_cases(seed: int) -> list[Case]:
 
 
 def _share(rng: np.random.Generator, sizes: np.ndarray) -> float:
-    """Draw a share of which no class's part is near a whole number: 0.2 * 35 is more than 7."""
+    """Draw a share of which no class's part is near a whole number; those have their own cases."""
     while True:
         share = round(float(rng.uniform(0.15, 0.45)), 3)
         parts = share * np.asarray(sizes)
@@ -1486,15 +1536,16 @@ def _share(rng: np.random.Generator, sizes: np.ndarray) -> float:
 def _split_probe(query_gallery_split: Callable, case: Case) -> Answer:
     seed, other = case["seeds"].tolist()
     states = np.random.get_state(), random.getstate()  # noqa: NPY002
-    answer = {}
+    answer, alone = {}, True
     try:
         for number, (name, one) in enumerate(
             (("queries", seed), ("again", seed), ("other", other))
         ):
             for set_seed in (torch.manual_seed, np.random.seed, random.seed):
                 set_seed(number)
-            labels = torch.tensor(case["labels"])
+            labels, before = torch.tensor(case["labels"]), _global_states()
             result = query_gallery_split(labels, case["share"], one)
+            alone = alone and _global_states() == before
             if isinstance(result, (tuple, list)):
                 message = "return one mask, True for a query: the gallery is what is left (~)"
                 raise CheckFailed("not_a_mask", message)
@@ -1502,7 +1553,14 @@ def _split_probe(query_gallery_split: Callable, case: Case) -> Answer:
     finally:
         np.random.set_state(states[0])  # noqa: NPY002
         random.setstate(states[1])
-    return {**answer, "labels": plain(labels)}
+    return {**answer, "labels": plain(labels), "globals_left_alone": np.array(alone)}
+
+
+def _global_states() -> tuple:
+    """Return the states of the global random generators, to be compared."""
+    numpy_state = np.random.get_state()  # noqa: NPY002
+    torch_state = torch.get_rng_state().numpy().tobytes()
+    return torch_state, numpy_state[1].tobytes(), numpy_state[2], random.getstate()
 
 
 def _split_judge(case: Case, answer: Answer) -> None:
@@ -1529,18 +1587,36 @@ def _split_judge(case: Case, answer: Answer) -> None:
     if np.array_equal(masks["queries"], masks["other"]):
         message = "another seed gives the same queries: nothing is random, or seed is not used"
         raise CheckFailed("seed_ignored", message)
+    if not take_flag(answer, "globals_left_alone"):
+        message = (
+            "this seeds or uses the global generator, which changes everybody's random numbers: "
+            "take one of your own, torch.Generator().manual_seed(seed)"
+        )
+        raise CheckFailed("global_generator", message)
 
 
 def _judge_shares(queries: np.ndarray, labels: np.ndarray, share: float) -> None:
     values, sizes = np.unique(labels, return_counts=True)
     counts = np.array([int(queries[labels == value].sum()) for value in values])
-    # 0.2 * 20 is 4 to a computer, too, and no other part is near a whole number.
+    # 0.28 * 25 is 7.000000000000001 to a computer, and means 7.
     wanted = np.minimum(np.ceil(share * sizes - 1e-6).astype(int), sizes - 1)
     if np.array_equal(counts, wanted):
         return
     if np.array_equal(sizes - counts, wanted):
         message = "queries and gallery are swapped: the share, the smaller part, is of queries"
         raise CheckFailed("swapped", message)
+    inside = (values >= 0) & (values < len(values))
+    right = counts == wanted
+    if right[inside].all() and not counts[~inside].any() and wanted[~inside].any():
+        message = "labels may have any values, not only 0 to C - 1: labels.unique() gives them"
+        raise CheckFailed("labels_from_zero", message)
+    if np.array_equal(counts, np.minimum(np.ceil(share * sizes), sizes - 1)):
+        i = int((~right).argmax())
+        message = (
+            f"to a computer {share} * {sizes[i]} is {float(share * sizes[i])!r}, and rounded up "
+            f"{counts[i]}: subtract a tiny number first"
+        )
+        raise CheckFailed("no_tolerance", message)
     alone = sizes == 1
     rounded_up = np.ceil(share * sizes - 1e-6)
     for cause, other, message in (
@@ -1584,6 +1660,9 @@ def _cmc_cases(seed: int) -> list[Case]:
             _cmc_case(
                 rng, "a class without a picture in the gallery", 5, 12, 20, [1, 3], f32, True
             ),
+            _cmc_case(rng, "k is larger than the gallery", 4, 8, 6, [1, 2, 10], f32),
+            _on_a_grid(rng, "right and wrong ones equally near", 4, 12, f32),
+            _cmc_at_one_point(f32),
         ]
     classes = int(rng.integers(5, 9))
     q, g = int(rng.integers(10, 20)), int(rng.integers(25, 45))
@@ -1592,6 +1671,10 @@ def _cmc_cases(seed: int) -> list[Case]:
         _cmc_case(rng, "float64, another order of k", classes, g, q + classes, [4, 1, 2], f64),
         _cmc_case(rng, "a class without a picture in the gallery", 6, q, g, [1, 2, 6], f32, True),
         _cmc_case(rng, "k is the whole gallery", 4, q, 9, [2, 9], f64),
+        _cmc_case(rng, "k is larger than the gallery", 4, q, 9, [2, 9, 20], f32),
+        _on_a_grid(rng, "right and wrong ones equally near", 12, 20, f32),
+        _on_a_grid(rng, "right and wrong ones equally near, float64", 6, 10, f64),
+        _cmc_at_one_point(f64),
         _cmc_case(rng, "one query", 4, 1, g, [1, 2, 3, 4, 5], f32),
     ]
 
@@ -1622,10 +1705,58 @@ def _cmc_case(
             return case
 
 
-def _matches(case: Case, order: Callable = _distances_to) -> np.ndarray:
-    """Return whether the j-th nearest of the gallery is of the query's class: bool (Q, G)."""
+def _on_a_grid(rng: np.random.Generator, name: str, q: int, g: int, dtype: type) -> Case:
+    """Draw whole numbers until it matters which of equals comes first.
+
+    Q + G is a power of two: then the distances are exact also of points less their common mean.
+    """
+    while True:
+        query, gallery = rng.integers(-1, 2, (q, 2)), rng.integers(-1, 2, (g, 2))
+        case = {
+            "name": name,
+            "query": query.astype(dtype),
+            "query_labels": rng.integers(0, 4, q),
+            "gallery": gallery.astype(dtype),
+            "gallery_labels": rng.integers(0, 4, g),
+            "topk": [1, 2, 3],
+        }
+        last, first = (_shares(_matches(case, right_first=r), [1, 2, 3]) for r in (False, True))
+        stable = _shares(_in_order(case), [1, 2, 3])
+        if (last < first).all() and (last < stable).all():
+            return case
+
+
+def _cmc_at_one_point(dtype: type) -> Case:
+    """Return a case where all are equally near, each query's own picture first or last."""
+    return {
+        "name": "all at one point",
+        "query": np.ones((2, 3), dtype),
+        "query_labels": np.array([8, 5]),
+        "gallery": np.ones((6, 3), dtype),
+        "gallery_labels": np.array([8, 2, 2, 2, 2, 5]),
+        "topk": [1, 5, 6],
+    }
+
+
+def _matches(
+    case: Case, order: Callable = _distances_to, *, right_first: bool = False
+) -> np.ndarray:
+    """Return whether the j-th nearest of the gallery is of the query's class: bool (Q, G).
+
+    Of equals the wrong one comes first, or the right one.
+    """
     query, gallery = case["query"].astype(float), case["gallery"].astype(float)
-    rows = [np.argsort(order(row, gallery), kind="stable") for row in query]
+    found = []
+    for row, label in zip(query, case["query_labels"], strict=True):
+        same = case["gallery_labels"] == label
+        found.append(same[np.lexsort((same ^ right_first, order(row, gallery)))])
+    return np.array(found)
+
+
+def _in_order(case: Case) -> np.ndarray:
+    """Return the same where of equals the earlier one comes first, as a stable sort has it."""
+    gallery = case["gallery"].astype(float)
+    rows = [_distances_to(row, gallery).argsort(kind="stable") for row in case["query"]]
     return case["gallery_labels"][np.array(rows)] == case["query_labels"][:, None]
 
 
@@ -1659,6 +1790,14 @@ def _cmc_judge(case: Case, answer: Answer) -> None:
     topk = case["topk"]
     actual = take(answer, "shares", (len(topk),), "the table of shares")
     right = _shares(_matches(case), topk)
+    best = _shares(_matches(case, right_first=True), topk)
+    between = (right - 1e-6 <= actual).all() and (actual <= best + 1e-6).all()
+    if between and not close(actual, right):  # only where some are equally near
+        message = (
+            "of a right and a wrong picture that are equally near the wrong one counts first; "
+            "otherwise a network that maps everything to one point looks perfect"
+        )
+        raise CheckFailed("ties", message)
     compare(actual, right, f"CMC at k = {topk}", _wrong_cmcs(case))
 
 
@@ -1680,7 +1819,7 @@ def _wrong_cmcs(case: Case) -> Iterator[Wrong]:
     yield "count", len(matches) * right, "divide by the number of queries"
     yield "farthest", _shares(matches[:, ::-1], topk), "these are the farthest k, not the nearest"
     message = "this looks at the k-th nearest alone: any of the first k will do"
-    yield "kth_only", [matches[:, k - 1].mean() for k in topk], message
+    yield "kth_only", [matches[:, :k][:, -1].mean() for k in topk], message
     yield "all_of_k", [matches[:, :k].all(1).mean() for k in topk], "one of the k is enough"
     yield "first_only", [matches[:, 0].mean()] * len(topk), "this is CMC@1 whatever k is"
     message = "k is off by one"

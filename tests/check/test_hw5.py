@@ -77,6 +77,55 @@ def test_the_published_cmc():
     assert judged("cmc", case, shares=[1, 1, 1]) == "query_in_gallery"
 
 
+def test_ties_and_points_that_are_all_one():
+    # Wrong ones first: the query of class 8 has five wrong ones before its own, and so has 5.
+    case = visible("cmc", "all at one point")
+    assert judged("cmc", case, shares=[0, 0, 1]) is None
+    assert judged("cmc", case, shares=[1, 1, 1]) == "ties"
+    assert judged("cmc", case, shares=[0.5, 0.5, 1]) == "ties"
+
+
+# Which mistakes a student sees at once, not only in the hidden cases.
+SEEN = {
+    "query_gallery_split": ["rounded up without a tolerance", "the global generator seeded"],
+    "cmc": [
+        "of equals the first of the gallery",
+        "only nearer ones come before",
+        "more neighbours than there are",
+        "never found counts as found",
+        "queries without their class left out",
+    ],
+    "pk_batches": [
+        "one picture of each class after the other",
+        "a list in place of a tensor",
+        "a last hand of fewer than P",
+        "small classes come short",
+    ],
+    "hard_triplets": ["itself among the positives, which shows with equal pictures alone"],
+    "cluster_triplets": ["equal sizes taken for granted"],
+    "htl_margin": [
+        "every picture alike",
+        "a level too many",
+        "a gradient flows",
+        "always two levels",
+    ],
+    "htl_loss": ["the paper's half"],
+}
+
+
+@pytest.mark.parametrize(("name", "mistake"), [(e, m) for e in SEEN for m in SEEN[e]])
+def test_the_visible_cases_show_the_mistake(name, mistake):
+    mutant = TABLE[name]["mutants"][mistake]
+    assert table.cause(CHECKS[name], mutant.function(name), 0) == mutant.cause
+
+
+@pytest.mark.parametrize(("share", "size"), [(0.28, 25), (0.07, 100)])
+def test_a_share_that_a_computer_rounds_up_wrongly(share, size):
+    assert share * size > 7  # by a rounding error
+    queries = metric.query_gallery_split(torch.zeros(size, dtype=torch.int64), share)
+    assert queries.sum() == 7
+
+
 def test_the_published_number_of_queries():
     case = visible("query_gallery_split", "20 pictures each, a share of 0.2")
     answer = CHECKS["query_gallery_split"].probe(hw5.query_gallery_split.reference, case)

@@ -89,7 +89,7 @@ def cluster_triplets(features, labels):
     return a, p, torch.stack([nearest(a, c) for c in range(len(a))])
 
 
-# mutant equal sizes taken for granted
+# mutant equal sizes taken for granted: equal_sizes
 def cluster_triplets(features, labels):
     table = features[labels.argsort(stable=True)].view(len(labels.unique()), -1, features.shape[1])
     a = table.mean(1)

@@ -5,9 +5,12 @@ import torch.nn.functional as F
 
 
 def ranked(query, query_labels, gallery, gallery_labels, distances=None):
-    """Whether the j-th nearest is right, (Q, G)."""
+    """Whether the j-th nearest is right, (Q, G); of equals the wrong one comes first."""
     distances = torch.cdist(query, gallery) if distances is None else distances
-    return gallery_labels[distances.argsort(1)] == query_labels[:, None]
+    same = gallery_labels == query_labels[:, None]
+    wrong_first = same.int().argsort(dim=1, stable=True)
+    order = distances.gather(1, wrong_first).argsort(dim=1, stable=True)
+    return same.gather(1, wrong_first.gather(1, order))
 
 
 # mutant precision: precision
@@ -105,6 +108,34 @@ def cmc(query, query_labels, gallery, gallery_labels, topk):
     return {k: right[:, :k].any(1).float().mean().item() for k in topk}
 
 
+# mutant of equals the first of the gallery: ties
+def cmc(query, query_labels, gallery, gallery_labels, topk):
+    order = torch.cdist(query, gallery).argsort(dim=1, stable=True)
+    right = gallery_labels[order] == query_labels[:, None]
+    return {k: right[:, :k].any(1).float().mean().item() for k in topk}
+
+
+# mutant only nearer ones come before: ties
+def cmc(query, query_labels, gallery, gallery_labels, topk):
+    distances = torch.cdist(query, gallery)
+    same = query_labels[:, None] == gallery_labels
+    near = distances.masked_fill(~same, torch.inf).amin(1, keepdim=True)
+    rank = ((distances < near) & ~same).sum(1)
+    found = same.any(1)
+    return {k: ((rank < k) & found).float().mean().item() for k in topk}
+
+
+# mutant more neighbours than there are: raised
+def cmc(query, query_labels, gallery, gallery_labels, topk):
+    distances = torch.cdist(query, gallery) + 1e-4 * (query_labels[:, None] == gallery_labels)
+    found = {}
+    for k in topk:
+        rows = distances.topk(k, largest=False).indices
+        right = gallery_labels[rows] == query_labels[:, None]
+        found[k] = right.any(1).float().mean().item()
+    return found
+
+
 # mutant a vote: majority
 def cmc(query, query_labels, gallery, gallery_labels, topk):
     right = ranked(query, query_labels, gallery, gallery_labels)
@@ -149,19 +180,24 @@ def cmc(query, query_labels, gallery, gallery_labels, topk):
     return {k: right[:, :k].any(1).float().mean().item() for k in topk}
 
 
-# alternative topk of a Gram matrix
+# alternative topk of a Gram matrix, right ones a little farther
 def cmc(query, query_labels, gallery, gallery_labels, topk):
     squares = (gallery**2).sum(1) - 2 * query @ gallery.T
-    rows = squares.topk(max(topk), largest=False).indices
+    squares = squares + 1e-5 * (query_labels[:, None] == gallery_labels)
+    most = min(max(topk), len(gallery))
+    rows = squares.topk(most, largest=False).indices
     right = gallery_labels[rows].eq(query_labels.unsqueeze(1)).cumsum(1) > 0
-    return {k: right[:, k - 1].double().mean() for k in topk}
+    return {k: right[:, min(k, most) - 1].double().mean() for k in topk}
 
 
 # alternative plain loops
 def cmc(query, query_labels, gallery, gallery_labels, topk):
     found = dict.fromkeys(topk, 0)
     for row, label in zip(query, query_labels, strict=True):
-        order = sorted(range(len(gallery)), key=lambda i: torch.dist(row, gallery[i]).item())
+        order = sorted(
+            range(len(gallery)),
+            key=lambda i: (torch.dist(row, gallery[i]).item(), bool(gallery_labels[i] == label)),
+        )
         for k in topk:
             found[k] += any(gallery_labels[i] == label for i in order[:k])
     return {k: count / len(query) for k, count in found.items()}
@@ -173,5 +209,5 @@ def cmc(query, query_labels, gallery, gallery_labels, topk):
     distances = np.linalg.norm(q[:, None] - g, axis=2)
     same = query_labels.numpy()[:, None] == gallery_labels.numpy()
     best = np.where(same, distances, np.inf).min(1, keepdims=True)
-    rank = np.where(np.isfinite(best[:, 0]), (distances < best).sum(1), len(g))
-    return {k: np.mean(rank < k) for k in topk}
+    rank = ((distances <= best) & ~same).sum(1)
+    return {k: np.mean((rank < k) & np.isfinite(best[:, 0])) for k in topk}

@@ -27,6 +27,15 @@ def hard_triplets(features, labels):
     return a, p, n
 
 
+# mutant itself among the positives, which shows with equal pictures alone: own_positive
+def hard_triplets(features, labels):
+    distances, same, _ = distances_and_masks(features, labels)
+    p = distances.masked_fill(~same, -torch.inf).argmax(1)
+    n = distances.masked_fill(same, torch.inf).argmin(1)
+    a = torch.arange(len(labels))[same.sum(1) > 1]
+    return a, p[a], n[a]
+
+
 # mutant the farthest of all as positive: other_class_positive
 def hard_triplets(features, labels):
     distances, same, positive = distances_and_masks(features, labels)

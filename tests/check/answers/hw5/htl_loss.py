@@ -100,6 +100,12 @@ def htl_loss(features, labels, margins):
     return (to_p - to_n + margins[y_a, y_n]).relu().sum()
 
 
+# mutant the paper's half: half
+def htl_loss(features, labels, margins):
+    to_p, to_n, y_a, y_n = squares(features, labels)
+    return mean((to_p - to_n + margins[y_a, y_n]).relu()) / 2
+
+
 # mutant no clamp: no_clamp
 def htl_loss(features, labels, margins):
     to_p, to_n, y_a, y_n = squares(features, labels)

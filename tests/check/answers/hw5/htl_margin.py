@@ -5,7 +5,7 @@ import torch
 def spreads(features, labels, pairs=lambda n: n * (n - 1), power=2):
     found = []
     for value in range(int(labels.max()) + 1):
-        own = features[labels == value]
+        own = features.detach()[labels == value]
         found.append((own[:, None] - own).norm(dim=2).pow(power).sum() / pairs(len(own)))
     return torch.stack(found)
 
@@ -106,6 +106,24 @@ def htl_margin(features, labels, levels, height, beta):
     return beta + thresholds(d0, height)[levels] - s[:, None]
 
 
+# mutant every picture alike: pooled
+def htl_margin(features, labels, levels, height, beta):
+    s = spreads(features, labels)
+    return beta + thresholds(s[labels].mean(), height)[levels] - s[:, None]
+
+
+# mutant a level too many: height_and_one
+def htl_margin(features, labels, levels, height, beta):
+    s = spreads(features, labels)
+    return beta + thresholds(s.mean(), height + 1)[levels] - s[:, None]
+
+
+# mutant a gradient flows: gradient_flows
+def htl_margin(features, labels, levels, height, beta):
+    s = torch.stack([2 * features[labels == c].var(0).sum() for c in range(len(levels))])
+    return beta + thresholds(s.mean(), height)[levels] - s[:, None]
+
+
 # mutant always two levels: height_ignored
 def htl_margin(features, labels, levels, height, beta):
     s = spreads(features, labels)
@@ -151,6 +169,7 @@ def htl_margin(features, labels, levels, height, beta):
 
 
 # alternative by twice the variance
+@torch.no_grad()
 def htl_margin(features, labels, levels, height, beta):
     s = torch.stack([2 * features[labels == c].var(0).sum() for c in range(len(levels))])
     d0 = s.mean()
@@ -173,7 +192,7 @@ def htl_margin(features, labels, levels, height, beta):
 def htl_margin(features, labels, levels, height, beta):
     import numpy as np
 
-    x, y = features.numpy().astype(float), labels.numpy()
+    x, y = features.detach().numpy().astype(float), labels.numpy()
     one_hot = np.eye(len(levels))[y]
     squares = (x**2).sum(1)
     distances = np.maximum(squares[:, None] + squares - 2 * x @ x.T, 0)

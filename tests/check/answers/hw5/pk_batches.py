@@ -258,6 +258,34 @@ def pk_batches(labels, p, k, seed):
                 yield torch.cat([some(rows[c], k, generator) for c in chosen]).float()
 
 
+# mutant one picture of each class after the other: not_class_by_class
+def pk_batches(labels, p, k, seed):
+    rows, generator = by_class(labels), torch.Generator().manual_seed(seed)
+    while True:
+        for chosen in torch.randperm(len(rows), generator=generator).split(p):
+            if len(chosen) == p:
+                yield torch.stack([some(rows[c], k, generator) for c in chosen], 1).flatten()
+
+
+# mutant a shuffled batch: not_class_by_class
+def pk_batches(labels, p, k, seed):
+    rows, generator = by_class(labels), torch.Generator().manual_seed(seed)
+    while True:
+        for chosen in torch.randperm(len(rows), generator=generator).split(p):
+            if len(chosen) == p:
+                batch = torch.cat([some(rows[c], k, generator) for c in chosen])
+                yield batch[torch.randperm(len(batch), generator=generator)]
+
+
+# mutant a list in place of a tensor: wrong_type
+def pk_batches(labels, p, k, seed):
+    rows, generator = by_class(labels), torch.Generator().manual_seed(seed)
+    while True:
+        for chosen in torch.randperm(len(rows), generator=generator).split(p):
+            if len(chosen) == p:
+                yield torch.cat([some(rows[c], k, generator) for c in chosen]).tolist()
+
+
 # alternative randperm and split
 def pk_batches(labels, p, k, seed):
     rows, generator = by_class(labels), torch.Generator().manual_seed(seed)
@@ -267,7 +295,7 @@ def pk_batches(labels, p, k, seed):
                 yield torch.cat([some(rows[c], k, generator) for c in chosen])
 
 
-# alternative numpy, and a list comes out
+# alternative numpy
 def pk_batches(labels, p, k, seed):
     rng = np.random.default_rng(seed)
     labels = labels.numpy()
@@ -279,7 +307,7 @@ def pk_batches(labels, p, k, seed):
             for value in order[first : first + p]:
                 rows = np.flatnonzero(labels == value)
                 batch += rng.choice(rows, k, replace=len(rows) < k).tolist()
-            yield batch
+            yield torch.tensor(batch)
 
 
 # alternative the standard library, and the last hand is filled up
@@ -300,7 +328,7 @@ def pk_batches(labels, p, k, seed):
             yield torch.tensor(batch)
 
 
-# alternative a class with a stock of cards, shuffled batches
+# alternative a class with a stock of cards
 class Batches:
     def __init__(self, labels, p, k, seed):
         self.rng = np.random.default_rng(seed)
@@ -320,7 +348,7 @@ class Batches:
             hand.append(self.stock.pop(0))
         rows = [np.flatnonzero(self.labels == value) for value in hand]
         batch = [self.rng.choice(r, self.k, replace=len(r) < self.k) for r in rows]
-        return torch.from_numpy(self.rng.permutation(np.concatenate(batch)))
+        return torch.from_numpy(np.concatenate(batch))
 
 
 def pk_batches(labels, p, k, seed):

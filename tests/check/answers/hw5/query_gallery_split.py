@@ -7,7 +7,7 @@ import torch
 
 
 def number(size, share):
-    return min(math.ceil(share * size), size - 1)
+    return min(math.ceil(share * size - 1e-9), size - 1)
 
 
 def split(labels, seed, number):
@@ -38,7 +38,7 @@ def query_gallery_split(labels, query_share, seed):
 
 # mutant no picture left for the gallery: no_gallery
 def query_gallery_split(labels, query_share, seed):
-    return split(labels, seed, lambda size: math.ceil(query_share * size))
+    return split(labels, seed, lambda size: math.ceil(query_share * size - 1e-9))
 
 
 # mutant the share of all pictures: not_by_class
@@ -132,7 +132,7 @@ def query_gallery_split(labels, query_share, seed):
     return split(labels, seed, lambda size: number(size, query_share)).numpy()
 
 
-# mutant labels from 0 to C - 1
+# mutant labels from 0 to C - 1: labels_from_zero
 def query_gallery_split(labels, query_share, seed):
     generator = torch.Generator().manual_seed(seed)
     queries = torch.zeros(len(labels), dtype=torch.bool)
@@ -143,9 +143,56 @@ def query_gallery_split(labels, query_share, seed):
     return queries
 
 
+# mutant rounded up without a tolerance: no_tolerance
+def query_gallery_split(labels, query_share, seed):
+    return split(labels, seed, lambda size: min(math.ceil(query_share * size), size - 1))
+
+
+# mutant the global generator seeded: global_generator
+def query_gallery_split(labels, query_share, seed):
+    torch.manual_seed(seed)
+    queries = torch.zeros(len(labels), dtype=torch.bool)
+    for value in labels.unique():
+        rows = (labels == value).nonzero().flatten()
+        queries[rows[torch.randperm(len(rows))[: number(len(rows), query_share)]]] = True
+    return queries
+
+
+# mutant numpy's global generator seeded: global_generator
+def query_gallery_split(labels, query_share, seed):
+    np.random.seed(seed)
+    queries = torch.zeros(len(labels), dtype=torch.bool)
+    for value in labels.unique():
+        rows = (labels == value).nonzero().flatten()
+        order = torch.from_numpy(np.random.permutation(len(rows)))
+        queries[rows[order[: number(len(rows), query_share)]]] = True
+    return queries
+
+
+# mutant the last of a class in place of a random choice: seed_ignored
+def query_gallery_split(labels, query_share, seed):
+    queries = torch.zeros(len(labels), dtype=torch.bool)
+    for value in labels.unique():
+        rows = (labels == value).nonzero().flatten()
+        queries[rows[len(rows) - number(len(rows), query_share) :]] = True
+    return queries
+
+
 # alternative class by class
 def query_gallery_split(labels, query_share, seed):
     return split(labels, seed, lambda size: number(size, query_share))
+
+
+# alternative one order for all classes of a size
+def query_gallery_split(labels, query_share, seed):
+    queries, orders = torch.zeros(len(labels), dtype=torch.bool), {}
+    generator = torch.Generator().manual_seed(seed)
+    for value in labels.unique():
+        rows = (labels == value).nonzero().flatten()
+        if len(rows) not in orders:
+            orders[len(rows)] = torch.randperm(len(rows), generator=generator)
+        queries[rows[orders[len(rows)][: number(len(rows), query_share)]]] = True
+    return queries
 
 
 # alternative numpy
@@ -155,7 +202,7 @@ def query_gallery_split(labels, query_share, seed):
     queries = np.zeros(len(y), dtype=bool)
     for value in np.unique(y):
         rows = np.flatnonzero(y == value)
-        wanted = min(int(np.ceil(len(rows) * query_share)), len(rows) - 1)
+        wanted = min(int(np.ceil(len(rows) * query_share - 1e-9)), len(rows) - 1)
         queries[rng.choice(rows, wanted, replace=False)] = True
     return torch.from_numpy(queries)
 
@@ -166,7 +213,8 @@ def query_gallery_split(labels, query_share, seed):
     labels = labels.tolist()
     for value in sorted(set(labels)):
         rows = [row for row, label in enumerate(labels) if label == value]
-        chosen |= set(rng.sample(rows, min(len(rows) - 1, math.ceil(query_share * len(rows)))))
+        wanted = math.ceil(round(query_share * len(rows), 6))
+        chosen |= set(rng.sample(rows, min(len(rows) - 1, wanted)))
     return torch.tensor([row in chosen for row in range(len(labels))])
 
 
@@ -174,7 +222,7 @@ def query_gallery_split(labels, query_share, seed):
 def query_gallery_split(labels, query_share, seed):
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     _, inverse, counts = labels.unique(return_inverse=True, return_counts=True)
-    wanted = torch.minimum((counts * query_share).ceil(), counts - 1)
+    wanted = torch.minimum((counts * query_share - 1e-4).ceil(), counts - 1)
     queries = torch.zeros(len(labels), dtype=torch.bool)
     taken = torch.zeros(len(counts))
     for row in order.tolist():
