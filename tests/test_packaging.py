@@ -68,7 +68,7 @@ FLOORS = [
         "scoring",
         "validation",
     },
-    {"dann", "dann_alexnet", "m3sda", "metric", "self_training"},
+    {"dann", "dann_alexnet", "gta", "m3sda", "metric", "self_training"},
     {"check"},
     {"experiment", "instructor", "pretrain"},
     {"cli", "doctor"},
