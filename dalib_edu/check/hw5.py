@@ -4,7 +4,9 @@ What is expected comes from plain loops over pictures and classes. Where two pic
 far, an honest solution may take either: a judge looks at the distances, not at the rows.
 """
 
+import contextlib
 import random
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -667,7 +669,8 @@ def _cluster_cases(seed: int) -> list[Case]:
 def _cluster_probe(cluster_triplets: Callable, case: Case) -> Answer:
     leaf = torch.tensor(case["features"], requires_grad=True)
     features, labels = leaf * 1.0, torch.tensor(case["labels"])
-    result = cluster_triplets(features, labels)
+    with _any_labels(case["labels"]):
+        result = cluster_triplets(features, labels)
     if not isinstance(result, (tuple, list)) or len(result) != 3:
         plain(result)
         raise CheckFailed("not_three", "return three things: anchors, positives, negatives")
@@ -680,6 +683,23 @@ def _cluster_probe(cluster_triplets: Callable, case: Case) -> Answer:
     if isinstance(total, Tensor):
         total.backward()
     return {**answer, "gradient": plain(torch.zeros_like(leaf) if leaf.grad is None else leaf.grad)}
+
+
+@contextlib.contextmanager
+def _any_labels(labels: np.ndarray) -> Iterator[None]:
+    """Explain the error of a function that takes labels of any values for positions."""
+    try:
+        yield
+    except (IndexError, RuntimeError) as error:
+        index = re.search(r"index (-?\d+) is out of", str(error))
+        negative = "bincount only supports" in str(error) and labels.min() < 0
+        if not negative and (index is None or int(index[1]) not in labels):
+            raise
+        message = (
+            f"{str(error)[:100]}: labels may have any values, not only 0 to C - 1; "
+            "labels.unique(return_inverse=True) turns them into positions"
+        )
+        raise CheckFailed("labels_as_positions", message) from None
 
 
 def _clusters(features: np.ndarray, labels: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
@@ -1544,7 +1564,8 @@ def _split_probe(query_gallery_split: Callable, case: Case) -> Answer:
             for set_seed in (torch.manual_seed, np.random.seed, random.seed):
                 set_seed(number)
             labels, before = torch.tensor(case["labels"]), _global_states()
-            result = query_gallery_split(labels, case["share"], one)
+            with _any_labels(case["labels"]):
+                result = query_gallery_split(labels, case["share"], one)
             alone = alone and _global_states() == before
             if isinstance(result, (tuple, list)):
                 message = "return one mask, True for a query: the gallery is what is left (~)"

@@ -87,7 +87,12 @@ def test_ties_and_points_that_are_all_one():
 
 # Which mistakes a student sees at once, not only in the hidden cases.
 SEEN = {
-    "query_gallery_split": ["rounded up without a tolerance", "the global generator seeded"],
+    "query_gallery_split": [
+        "rounded up without a tolerance",
+        "the global generator seeded",
+        "labels as positions",
+        "labels from 0 to C - 1",
+    ],
     "cmc": [
         "of equals the first of the gallery",
         "only nearer ones come before",
@@ -102,7 +107,7 @@ SEEN = {
         "small classes come short",
     ],
     "hard_triplets": ["itself among the positives, which shows with equal pictures alone"],
-    "cluster_triplets": ["equal sizes taken for granted"],
+    "cluster_triplets": ["equal sizes taken for granted", "labels as positions"],
     "htl_margin": [
         "every picture alike",
         "a level too many",

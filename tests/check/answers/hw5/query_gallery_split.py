@@ -132,6 +132,20 @@ def query_gallery_split(labels, query_share, seed):
     return split(labels, seed, lambda size: number(size, query_share)).numpy()
 
 
+# mutant labels as positions: labels_as_positions
+def query_gallery_split(labels, query_share, seed):
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    sizes, taken = torch.zeros(len(labels.unique())), torch.zeros(len(labels.unique()))
+    for label in labels:
+        sizes[label] += 1
+    queries = torch.zeros(len(labels), dtype=torch.bool)
+    for row in order:
+        if taken[labels[row]] < number(int(sizes[labels[row]]), query_share):
+            queries[row] = True
+            taken[labels[row]] += 1
+    return queries
+
+
 # mutant labels from 0 to C - 1: labels_from_zero
 def query_gallery_split(labels, query_share, seed):
     generator = torch.Generator().manual_seed(seed)
