@@ -1,6 +1,8 @@
-"""What homework 3 says of a tuned baseline: as the record has it."""
+"""What homework 3 says of its controls and of a tuned baseline: as the records have it."""
 
+import ast
 import json
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import mean, stdev
@@ -11,14 +13,22 @@ from dalib_edu import dann_alexnet
 from dalib_edu.experiment import core, hw3
 
 ROOT = Path(__file__).parents[1]
-(RUN,) = json.loads((ROOT / "course/results/hw3_tuned.json").read_text(encoding="utf-8"))["runs"]
+
+
+def the_run(name):
+    """Return the one run of a record."""
+    (run,) = json.loads((ROOT / "course/results" / name).read_text(encoding="utf-8"))["runs"]
+    return run
+
+
+RUN, CONTROLS = the_run("hw3_tuned.json"), the_run("hw3_controls.json")
 CHANGES = ("momentum=0.9", "rate_schedule=paper", "learning_rate=0.02", "alpha=0.1")
 METHODS = ("source_only", "dann")
 
 
-def recorded(method):
+def recorded(method, run=RUN):
     """Return the accuracies on the sketches in %, by seed."""
-    results = [r for r in RUN["results"] if r["method"] == method]
+    results = [r for r in run["results"] if r["method"] == method]
     assert [r["seed"] for r in results] == list(range(5))
     return [100 * r["target_accuracy"] for r in results]
 
@@ -49,6 +59,17 @@ def test_the_notebook_and_the_readme_show_the_record(method):
     assert f"{', '.join(others)} and {last}" in words("course/source/hw3_dann_pacs.py")
     spread = f"{mean(recorded(method)):.1f} +- {stdev(recorded(method)):.1f}"
     assert spread in words("README.md")
+
+
+def test_the_controls_are_of_the_preset_and_shown_as_recorded():
+    assert CONTROLS["config"] == json.loads(json.dumps(asdict(dann_alexnet.EMBEDDED)))
+    methods = [*METHODS, "alpha_0", "flipped_sign", "shuffled_domains"]
+    text = (ROOT / "course/source/hw3_dann_pacs.py").read_text(encoding="utf-8")
+    shown = ast.literal_eval(re.search(r"^recorded = (\{.*?^\})", text, re.M | re.S)[1])
+    assert list(shown.values()) == [[round(v, 1) for v in recorded(m, CONTROLS)] for m in methods]
+    for method in methods:
+        values = recorded(method, CONTROLS)
+        assert f"| {mean(values):.1f} +- {stdev(values):.1f} |" in words("README.md")
 
 
 def test_the_gain_over_a_tuned_baseline():

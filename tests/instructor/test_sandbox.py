@@ -87,7 +87,7 @@ def test_there_is_no_network(inside):
 @needs_sandbox
 def test_it_is_nobody_without_rights_and_sees_no_process(inside):
     code = (
-        "import os\nprint(os.getuid() == 0 and os.path.exists('/root/.ssh'))\n"
+        "import os\nprint(os.getuid() == 0 and os.path.exists(os.path.expanduser('~root/.ssh')))\n"
         "print([x for x in open('/proc/self/status') if x.startswith('CapEff')])\n"
         "print(len([p for p in os.listdir('/proc') if p.isdigit()]) <= 3)"
     )
