@@ -30,7 +30,7 @@ METHODS = {
     "source_only": "the baseline, stream 1: F and C on the labelled source alone",
     "real_fake": "stream 2 without the auxiliary classifier: D tells real from fake alone (C1)",
     "gta": "all of it: C1 and the auxiliary classifier (C2)",
-    "labels_shown": "as gta, but G is told the class of every source picture, as published",
+    "labels_shown": "as gta, but G is told the class of every source picture, as the paper has it",
     "no_target_term": "control: as gta, but nothing comes back to F from target pictures",
     "source_as_target": "control: as gta, but other source pictures stand in for the target",
     "shuffled_labels": "control: as gta, but stream 2 gets the source's labels in random order",
