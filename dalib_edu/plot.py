@@ -184,7 +184,7 @@ def panels(
     figure, axes = plt.subplots(
         1,
         len(curves),
-        figsize=(0.6 + 2.9 * len(curves), 3),
+        figsize=(max(5, 0.6 + 2.9 * len(curves)), 3.5),
         squeeze=False,
         sharey=True,
         layout="constrained",
@@ -196,7 +196,9 @@ def panels(
         axis.set_title(name, fontsize=10)
         axis.set_xlabel(xlabel)
     axes[0, 0].set_ylabel(ylabel)
-    axes[0, 0].legend(fontsize=8)
+    # Beside the panels, where it hides no curve.
+    handles, names = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, fontsize=8, ncols=2, loc="outside lower center")
     figure.suptitle(title, fontsize=11)
     return _done(figure)
 

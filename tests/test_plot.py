@@ -62,7 +62,8 @@ def test_panels_share_their_y_axis_and_show_levels():
     assert left.get_ylim() == right.get_ylim()
     assert left.get_ylim()[1] > 8
     assert right.lines[0].get_xydata().tolist() == [[0, 1], [1, 9]]
-    assert [text.get_text() for text in left.get_legend().get_texts()] == ["D", "guess"]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["D", "guess"]
     assert right.lines[1].get_ydata()[0] == 0.7
 
 
