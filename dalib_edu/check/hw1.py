@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from dalib_edu import m3sda, submit
+from dalib_edu import m3sda, scoring, submit
 from dalib_edu.check.core import (
     VISIBLE,
     Answer,
@@ -29,6 +29,7 @@ from dalib_edu.check.core import (
     take,
     take_flag,
 )
+from dalib_edu.check.predictions import Predictions
 from dalib_edu.data import drawn_apart
 from dalib_edu.settings import UserError
 
@@ -1635,7 +1636,7 @@ ENOUGH = 0.75
 
 
 def _submission_cases(seed: int) -> list[Case]:
-    return [{"name": "the test sketches"}]
+    return [{"name": "the test sketches", "truth": drawn_apart.true_names()}]
 
 
 def _submission_probe(path: str | Path, case: Case) -> Answer:
@@ -1647,18 +1648,23 @@ def _submission_probe(path: str | Path, case: Case) -> Answer:
 
 
 def _submission_judge(case: Case, answer: Answer) -> None:
-    truth = drawn_apart.true_names()
+    truth = case["truth"]
     filenames, predicted = (_take_words(answer, name) for name in ("filenames", "class_names"))
     if len(filenames) != len(truth) or len(predicted) != len(truth):
         message = f"the file has {len(filenames)} predictions for {len(truth)} sketches"
         raise CheckFailed("wrong_number", message)
     if set(filenames) != set(truth):
+        other = scoring.other_files(filenames, truth)
+        if other:
+            raise CheckFailed("other_pictures", other)
         message = "it does not name the files of the test sketches: take world.test_names"
         raise CheckFailed("unknown_file", message)
-    if not set(predicted) <= set(truth.values()):
-        unknown = min(set(predicted) - set(truth.values()))[:40]
+    classes = sorted({*drawn_apart.true_names().values()})
+    if not set(predicted) <= set(classes):
+        unknown = min(set(predicted) - set(classes))[:40]
         raise CheckFailed("unknown_class", f"{unknown!r} is not the name of a class")
-    classes = sorted(set(truth.values()))
+    if not any(truth.values()):
+        return  # pictures that were handed out: nobody here has their labels
     labels = np.array([classes.index(truth[name]) for name in filenames])
     score = _scores(labels, [np.array([classes.index(name) for name in predicted])])
     f1 = float(score["weighted"][0])
@@ -1677,11 +1683,12 @@ def _take_words(answer: Answer, name: str) -> list[str]:
     return value.tolist()
 
 
-# It takes the path of the file in place of a function.
-submission = Check(
-    "submission",
-    _submission_cases,
-    _submission_probe,
-    _submission_judge,
-    submit.write_named_submission,
+submission = Predictions(
+    name="submission",
+    cases=_submission_cases,
+    probe=_submission_probe,
+    judge=_submission_judge,
+    reference=submit.write_named_submission,
+    homework="hw1",
+    unknown=lambda given: dict.fromkeys(drawn_apart.handed_out_names(given.images), ""),
 )

@@ -6,7 +6,6 @@ each give the same, and an honest solution may do either.
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import product
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from dalib_edu import dann, evaluate, reversal, self_training, submit
+from dalib_edu import dann, evaluate, reversal, self_training
 from dalib_edu.check.core import (
     VISIBLE,
     Answer,
@@ -30,8 +29,8 @@ from dalib_edu.check.core import (
     take,
     take_flag,
 )
-from dalib_edu.data import drawings, transforms
-from dalib_edu.settings import UserError
+from dalib_edu.check.predictions import numbered
+from dalib_edu.data import transforms
 
 # --- canny_view ---------------------------------------------------------------------------------
 
@@ -1198,38 +1197,8 @@ pseudo_label_loss = Check(
 
 ENOUGH = 0.7  # accuracy; source-only stays below, an adapted network has room above
 
-
-def _submission_cases(seed: int) -> list[Case]:
-    return [{"name": "the test drawings"}]
-
-
-def _submission_probe(path: str | Path, case: Case) -> Answer:
-    try:
-        return {"labels": np.array(submit.read_submission(path), np.int64)}
-    except UserError as error:
-        raise CheckFailed("malformed_file", str(error)) from None
-
-
-def _submission_judge(case: Case, answer: Answer) -> None:
-    truth = drawings.true_labels().numpy()
-    value = answer.get("labels")
-    if isinstance(value, np.ndarray) and value.shape != truth.shape and value.ndim == 1:
-        message = f"the file has {len(value)} predictions for {len(truth)} drawings"
-        raise CheckFailed("wrong_number", message)
-    labels = take(answer, "labels", truth.shape, "the labels")
-    if labels.min() < 0 or labels.max() > truth.max():
-        message = f"labels go from 0 to {truth.max()}; the file has others"
-        raise CheckFailed("unknown_label", message)
-    accuracy = float((labels == truth).mean())
-    if accuracy < ENOUGH:
-        message = (
-            f"{accuracy:.1%} of the drawings are right; {ENOUGH:.0%} are asked for. Are these the "
-            "adapted network's predictions, in eval mode, in the order of the pictures?"
-        )
-        raise CheckFailed("too_few_right", message)
-
-
-# It takes the path of the file in place of a function.
-submission = Check(
-    "submission", _submission_cases, _submission_probe, _submission_judge, submit.write_submission
+submission = numbered(
+    "hw2",
+    ENOUGH,
+    "Are these the adapted network's predictions, in eval mode, in the order of the pictures?",
 )

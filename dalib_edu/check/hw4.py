@@ -6,7 +6,6 @@ an honest solution may do either.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from dalib_edu import evaluate, gta, submit
+from dalib_edu import evaluate, gta
 from dalib_edu.check.core import (
     VISIBLE,
     Answer,
@@ -31,8 +30,7 @@ from dalib_edu.check.core import (
     take,
     take_flag,
 )
-from dalib_edu.data import digits
-from dalib_edu.settings import UserError
+from dalib_edu.check.predictions import numbered
 
 # --- generator_input ----------------------------------------------------------------------------
 
@@ -1254,38 +1252,8 @@ predict = Check(
 # by another network, or by D.
 ENOUGH = 0.45
 
-
-def _submission_cases(seed: int) -> list[Case]:
-    return [{"name": "the test digits"}]
-
-
-def _submission_probe(path: str | Path, case: Case) -> Answer:
-    try:
-        return {"labels": np.array(submit.read_submission(path), np.int64)}
-    except UserError as error:
-        raise CheckFailed("malformed_file", str(error)) from None
-
-
-def _submission_judge(case: Case, answer: Answer) -> None:
-    truth = digits.true_labels().numpy()
-    value = answer.get("labels")
-    if isinstance(value, np.ndarray) and value.shape != truth.shape and value.ndim == 1:
-        message = f"the file has {len(value)} predictions for {len(truth)} digits"
-        raise CheckFailed("wrong_number", message)
-    labels = take(answer, "labels", truth.shape, "the labels")
-    if labels.min() < 0 or labels.max() > truth.max():
-        message = f"labels go from 0 to {truth.max()}; the file has others"
-        raise CheckFailed("unknown_label", message)
-    accuracy = float((labels == truth).mean())
-    if accuracy < ENOUGH:
-        message = (
-            f"{accuracy:.1%} of the digits are right; {ENOUGH:.0%} are asked for. Are these the "
-            "adapted network's predictions, by F and C, in the order of the pictures?"
-        )
-        raise CheckFailed("too_few_right", message)
-
-
-# It takes the path of the file in place of a function.
-submission = Check(
-    "submission", _submission_cases, _submission_probe, _submission_judge, submit.write_submission
+submission = numbered(
+    "hw4",
+    ENOUGH,
+    "Are these the adapted network's predictions, by F and C, in the order of the pictures?",
 )

@@ -65,7 +65,7 @@ def test_true_labels_belong_to_the_test_pictures(world):
     drawn = pictures.draw("sketch", per_class=10, size=32, seed=seed)
     label_of = {image.numpy().tobytes(): int(y) for image, y in zip(*parts(drawn), strict=True)}
     found = [label_of[image.numpy().tobytes()] for image in world.test.images]
-    assert drawn_apart.true_labels(3).tolist() == found
+    assert drawn_apart.true_labels(3).tolist() == found == world.sketch_test.labels.tolist()
     named = drawn_apart.true_names(3)
     assert list(named) == list(world.test_names)
     assert [pictures.CLASSES.index(name) for name in named.values()] == found
