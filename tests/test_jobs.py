@@ -42,6 +42,11 @@ def test_one_after_another_in_this_process():
     assert torch.get_num_threads() == threads
 
 
+def test_at_grading_scale_no_process_is_started(monkeypatch):
+    monkeypatch.setenv("DALIB_EDU_SCALE", "grading")
+    assert {result[1] for _, result in parallel(work, ARGUMENTS, jobs=2)} == {os.getpid()}
+
+
 @pytest.mark.parametrize("where", [{"jobs": 2}, {"cluster": "local:2"}], ids=str)
 def test_side_by_side_with_one_thread_each(where):
     if "cluster" in where:

@@ -82,6 +82,17 @@ def test_live_curves_have_labels_legend_and_chance():
     assert curves.points("nothing") == []
 
 
+@pytest.mark.parametrize(("scale", "drawn"), [("embedded", 1), ("grading", 0)])
+def test_live_curves_are_not_drawn_at_grading_scale(monkeypatch, scale, drawn):
+    shown = []
+    monkeypatch.setenv("DALIB_EDU_SCALE", scale)
+    monkeypatch.setattr("IPython.display.display", lambda figure, **_: shown.append(figure))
+    curves = plot.LiveCurves({"loss": ["a"]})
+    curves.add(0, a=1.0)
+    assert len(shown) == drawn
+    assert curves.points("a") == [(0, 1.0)]
+
+
 def test_spread_shows_each_run_the_mean_and_the_deviation_of_a_sample():
     runs = {"before": [1.0, 2.0, 6.0], "after": [4.0]}
     figure = plot.spread(runs, title="two", ylabel="accuracy", levels={"chance": 0.5})

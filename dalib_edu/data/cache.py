@@ -83,6 +83,8 @@ def _write(path: Path, wanted: str, arrays: Arrays) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(hashlib.sha256(wanted.encode() + body).digest())
             file.write(body)
+        # Others may read it: where root grades, a submission is run by another user.
+        os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except OSError as error:
         _log.info("not cached: %s", error)

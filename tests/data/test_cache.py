@@ -50,6 +50,12 @@ def test_the_second_call_reads_what_the_first_made(folder):
     assert second["images"].flags.writeable
 
 
+def test_another_user_may_read_it(folder):
+    """Where root grades, submissions are run by nobody that the system knows."""
+    get(Maker())
+    assert only_file(folder).stat().st_mode & 0o777 == 0o644
+
+
 def test_another_key_is_another_file(folder):
     make = Maker()
     get(make)
