@@ -17,6 +17,7 @@ Every picture becomes 8-bit RGB at one size:
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -209,6 +210,8 @@ def picture_files(folder: Path) -> list[Path]:
 def read_pictures(files: Sequence[Path], *, size: int, grey: bool, title: str) -> torch.Tensor:
     """Return pictures, uint8 (N, 3 or 1, size, size), from the cache where they have not changed.
 
+    What lies in the system's temporary folder is not cached: it will not be read there again.
+
     Args:
         files: the pictures.
         size, grey: as ``load``.
@@ -231,6 +234,8 @@ def read_pictures(files: Sequence[Path], *, size: int, grey: bool, title: str) -
     def make() -> dict[str, np.ndarray]:
         return {"images": _decode_all(files, shape, title)}
 
+    if files and files[0].absolute().is_relative_to(tempfile.gettempdir()):
+        return torch.from_numpy(make()["images"])
     arrays = cached_arrays("folder", key, make, expect={"images": (shape, np.uint8)})
     return torch.from_numpy(arrays["images"])
 

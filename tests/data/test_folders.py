@@ -3,6 +3,7 @@
 import io
 import os
 import shutil
+import tempfile
 
 import cv2
 import numpy as np
@@ -20,6 +21,7 @@ from dalib_edu.settings import UserError
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("DALIB_EDU_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
     return tmp_path / "cache"
 
 
@@ -398,6 +400,14 @@ def test_a_damaged_cache_is_not_read(root, cache):
     content[-5] ^= 1
     file.write_bytes(content)
     assert torch.equal(folders.load(root, "photo", size=16).images, expected.images)
+
+
+def test_pictures_in_a_temporary_folder_do_not_fill_the_cache(root, cache, tmp_path):
+    shutil.copytree(root, tmp_path / "temporary" / "data")
+    again = folders.load(tmp_path / "temporary" / "data", "photo", size=24)
+    assert not cache.exists()
+    torch.testing.assert_close(again.images, folders.load(root, "photo", size=24).images)
+    assert len(list(cache.iterdir())) == 1
 
 
 def test_a_failure_leaves_no_cache(root, cache):
