@@ -79,6 +79,14 @@ def test_the_gain_over_a_tuned_baseline():
     assert f"({', '.join(f'{gain:.1f}' for gain in gains)})" in words("README.md")
 
 
+@pytest.mark.parametrize("method", ["alpha_0", "flipped_sign", "shuffled_domains"])
+def test_no_control_gains_beside_a_tuned_baseline(method):
+    values = recorded(method)
+    gain = mean(values) - mean(recorded("source_only"))
+    assert gain < 2
+    assert f"{mean(values):.1f} +- {stdev(values):.1f}" in words("README.md")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_the_record_can_be_repeated(method):

@@ -750,7 +750,9 @@ plot.spread(
 # (momentum 0.9, and a rate that falls as $\mu_p = \mu_0 / (1 + 10\,p)^{0.75}$, from $\mu_0 = 0.02$, chosen with two other seeds) source-only alone
 # reaches 49.8, 56.6, 43.9, 52.3 and 58.8 % of our sketches (seeds 0 to 4): 52.3 on average, more than the mean of 3B above. DANN with the same optimiser and
 # alpha 0.1 then reaches 61.0, 68.4, 49.1, 66.1 and 67.5, again 10.2 more. (`dalib-edu run hw3 --seeds 5 --set momentum=0.9 --set rate_schedule=paper
-# --set learning_rate=0.02 --set alpha=0.1`.) The gain is real, and so was the handicap: tune the baseline before you compare with it.
+# --set learning_rate=0.02 --set alpha=0.1`.) Its controls gain nothing there either: alpha 0 reaches 53.4 +- 2.8, and shuffled domains 49.7 +- 3.7. The gain is real,
+# and so was the handicap: tune the baseline before you compare with it. But such settings lie near the edge. Trained in this notebook's own order of random numbers, one of three
+# seeds of DANN collapsed with them, which is why the notebook itself goes slower.
 #
 # ## 4. When the gain is small: three things to try
 #
@@ -939,7 +941,7 @@ def run(setting, target):
     return train(target, steps=SHORT, **setting)[1] / 100
 
 
-alphas = [round(config.alpha * factor, 6) for factor in (0.25, 1, 2.5)]
+alphas = [round(config.alpha * factor, 6) for factor in (0.25, 1)]
 grid_4c = validation.grid({"learning_rate": [best_4a["learning_rate"]], "alpha": alphas})
 results = Path(scratch.name) / "results.jsonl"
 rows = validation.cross_domain_grid(run, grid_4c, HELD_OUT, jobs=2, results=results, title="4C")
@@ -1038,7 +1040,7 @@ print(plot.table(rows))
 #
 # ### The whole grid
 #
-# A grid of three short runs proves little, and a whole one takes long on two cores. So it comes with the course: learning rate, alpha and length of training,
+# A grid of two short runs proves little, and a whole one takes long on two cores. So it comes with the course: learning rate, alpha and length of training,
 # towards the held-out domains and, for the oracle, towards the target (the first line below says with how many seeds). The file was written by
 # `dalib-edu validate hw3`, which trains as you did above, with the course's own functions. `report` reads it and trains nothing.
 # (For PACS, run that command yourself: it goes on where it stopped.)
@@ -1149,7 +1151,7 @@ plot.choices(
 # step 240; to report that would be to choose by the labels.) With seed 0, a linear $G_d$ gives 47.6 (3B: 44.2), and a
 # constant alpha ends in outputs that are no numbers, which count as 14.3, the share of one class. Photographs in
 # Caffe's units cost the 3A network 18 points of 92. Short search: 4A chooses the learning rate 0.03 (59.6 on the
-# held-out domains), which gives 41.5 on sketches (4B); 4C then chooses alpha = 0.05, the only one of three with which
+# held-out domains), which gives 41.5 on sketches (4B); 4C then chooses alpha = 0.05, the only one of two with which
 # neither held-out run diverged, and 4D gives 31.9, so that DANN *loses* 10 points in this search of a single seed. The
 # long search of Section 6 has 300 steps to choose from as well: 4B is 45.8 and 4D 61.6, with regret 0 for both; for
 # DANN, entropy and source accuracy lose 18.3 points to the oracle, the A-distance 10.6, information maximisation 0; 8

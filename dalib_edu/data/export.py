@@ -20,6 +20,7 @@ from dalib_edu.jobs import parallel
 from dalib_edu.settings import UserError, show_progress
 from dalib_edu.submit import write_named_submission
 
+CACHED = 64  # pixels a side; whatever is larger is drawn anew
 # PACS's name of each domain, its style in the embedded world, and the kind of its files.
 PACS_DOMAINS = (
     ("art_painting", "art", ".jpg"),
@@ -154,8 +155,9 @@ def export_drawn_apart(
 
 
 def _draw(style: str, *, size: int, **arguments) -> ImageSet:
-    # Drawn, not loaded through the cache: large pictures would fill it to be read once.
-    return pictures.draw(style, size=min(size, pictures.LARGEST), **arguments)
+    # Large pictures would fill the cache, to be read once.
+    get = pictures.load if size <= CACHED else pictures.draw
+    return get(style, size=min(size, pictures.LARGEST), **arguments)
 
 
 def _write_all(
