@@ -54,6 +54,7 @@ size, classes = 32, pictures.CLASSES[:10]
 worlds = {
     style: pictures.load(style, per_class=200, size=size, seed=0) for style in pictures.STYLES
 }
+unseen = {style: pictures.load(style, per_class=50, size=size, seed=1) for style in pictures.STYLES}
 first = torch.cat([worlds[style].images[:10] for style in pictures.STYLES])
 plot.image_grid(first, classes, title="photo, art, cartoon, sketch: one row each")
 
@@ -140,10 +141,9 @@ plot.lines(
 # %% tags=["nbval-ignore-output"]
 network.eval()
 for style in pictures.STYLES:
-    new = pictures.load(style, per_class=50, size=size, seed=1)
     with torch.no_grad():
-        logits = network(transforms.to_float(new.images))
-    print(f"{style:8s} {accuracy(logits, new.labels):6.1%}")
+        logits = network(transforms.to_float(unseen[style].images))
+    print(f"{style:8s} {accuracy(logits, unseen[style].labels):6.1%}")
 
 # %% [markdown]
 # The first line is the accuracy where the network learned, the others are where it did not.

@@ -28,6 +28,7 @@ from dalib_edu.instructor.build import (
     write_atomically,
 )
 from dalib_edu.instructor.course import configure
+from dalib_edu.instructor.draw import draw_ahead
 from dalib_edu.instructor.handed_in import copy_submitted_files
 from dalib_edu.jobs import parallel
 from dalib_edu.settings import UserError, show_progress
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 Status = Literal["graded", "timeout", "crashed", "out of memory", "malformed"]
 NOTEBOOK_LIMIT = 50_000_000  # bytes; a notebook of text and pictures has a few million
 CONFIG = """from dalib_edu.instructor.course import configure
-from dalib_edu.instructor.handed_in import copy_submitted_files
-from dalib_edu.jobs import parallel
 
 c = get_config()  # noqa: F821
 configure(c)
@@ -145,12 +144,15 @@ def grade(
     if out == submissions.resolve() or submissions.resolve().is_relative_to(out):
         raise UserError(f"--out {out} would overwrite the submissions; name another folder")
     names = sorted({_full_name(s, known) for s in found})
-    prepare_course(out, [known[name] for name in names if name in known], sandboxed)
+    concerned = [known[name] for name in names if name in known]
+    prepare_course(out, concerned, sandboxed)
     twins = same_predictions(found, known)
     prints = {submission: fingerprint(submission, known) for submission in found}
     earlier = {s: _recorded(s, known, out, prints[s]) for s in found} if resume else {}
     done = {submission: result for submission, result in earlier.items() if result}
     todo = [submission for submission in found if submission not in done]
+    waiting = {_full_name(submission, known) for submission in todo}
+    draw_ahead([homework for homework in concerned if homework.name in waiting])
     arguments = [(s, known, out, sandboxed, prints[s], twins.get(s, "")) for s in todo]
     hide = show_progress() is False or jobs > 1 or bool(cluster)  # these have a bar of their own
     steps = parallel(grade_one, arguments, jobs=jobs, cluster=cluster, title="grading")
