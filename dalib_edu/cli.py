@@ -70,17 +70,18 @@ def start(
     """
     from dalib_edu.instructor.build import find_root
 
-    released = sorted((find_root() / "course" / "release").glob("hw*/*.ipynb"))
+    place = find_root() / "course" / "release"
+    released = sorted(place.glob("hw*/*.ipynb"))
     if not released:
         raise UserError("course/release has no notebooks: run `dalib-edu build` first")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for notebook in released:
-            copy = folder / notebook.name
+        for file in (*released, *sorted(place.glob("hw*/*_test_pictures.npz"))):
+            copy = folder / file.name
             if copy.exists():
                 print(f"kept     {copy}")
             else:
-                shutil.copyfile(notebook, copy)
+                shutil.copyfile(file, copy)
                 print(f"new      {copy}")
     except OSError as error:
         raise UserError(f"{error.filename or folder}: {error.strerror}") from None
@@ -96,8 +97,8 @@ def score(
     labels: Annotated[
         Path | None,
         typer.Option(
-            help="The true labels, a CSV file of the same kind; by default those of the "
-            "embedded test set."
+            help="The true labels, a CSV file of the same kind, such as "
+            "course/private/hw2_labels.csv; by default those of the embedded test set."
         ),
     ] = None,
 ) -> None:
@@ -329,11 +330,29 @@ def build(
     homeworks: Annotated[list[str] | None, typer.Argument(help="By default all.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Only say what is stale.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Execute every solution again.")] = False,
+    test_seed: Annotated[
+        int | None,
+        typer.Option(
+            help="Build no notebook: draw test pictures of hw1 and hw2 from this secret number "
+            "(16 digits or more), to hand out; their labels go to course/private."
+        ),
+    ] = None,
 ) -> None:
     """Make the students' notebooks and the executed solutions from course/source.
 
-    Example: dalib-edu build hw2
+    Examples:
+
+    dalib-edu build hw2
+
+    dalib-edu build --test-seed $(python -c "import secrets; print(secrets.randbits(64))")
     """
+    if test_seed is not None:
+        from dalib_edu.instructor.secret_test import hand_out
+
+        if check or force:
+            raise UserError("--test-seed builds no notebook: leave --check and --force out")
+        hand_out(test_seed, homeworks or None)
+        return
     from dalib_edu.instructor.build import build as build_
 
     build_(homeworks or None, check=check, force=force)

@@ -53,7 +53,9 @@ from dalib_edu.fit import fit
 # data set, start JupyterLab with `DALIB_EDU_SCALE=full` and `DALIB_EDU_DATA=` its folder.)
 #
 # The *target* drawings are for training, and nobody tells you what they show. Other drawings, the
-# *test* set, are what you classify at the end.
+# *test* set, are what you classify at the end. If your teacher has handed out a file
+# `hw2_test_pictures.npz`, put it beside this notebook before you run it: then the test set is what is
+# in it, and your teacher alone has the labels.
 
 # %%
 config, self_config = dann.PRESETS[settings.scale()], self_training.PRESETS[settings.scale()]
@@ -138,8 +140,9 @@ plot.image_grid(torch.cat(rows), titles, columns=5, title="Canny at four pairs o
 # %%
 source = drawings.prepare_photos(world.photos, config.canny)
 target = drawings.prepare_drawings(world.drawings)
-test = drawings.prepare_drawings(world.test)
 source_test = drawings.prepare_photos(world.photos_test, config.canny)
+target_test = drawings.prepare_drawings(world.drawings_test)
+test = drawings.prepare_drawings(world.test)
 both = torch.cat([source.images[:10], target.images[:10]])
 plot.image_grid(both, title="what the network sees: photographs above, drawings below")
 
@@ -204,9 +207,9 @@ predict = check.predict.pick_from(globals())
 # %%
 device = "cuda" if torch.cuda.is_available() else "cpu"
 torch.set_num_threads(1)  # so small a network is no faster with two
-x_source, x_target = (
+x_source, x_target, x_test = (
     transforms.to_float(data.images).to(device).contiguous(memory_format=torch.channels_last)
-    for data in (source_test, test)
+    for data in (source_test, target_test, test)
 )
 
 
@@ -233,7 +236,7 @@ def report(model):
     features = [evaluate.features(model.feature_extractor, x) for x in (x_source, x_target)]
     return {
         "source %": accuracy(model, x_source, source_test.labels),
-        "target %": accuracy(model, x_target, test.labels),
+        "target %": accuracy(model, x_target, target_test.labels),
         "A-distance": f"{evaluate.proxy_a_distance(*features):.2f}",
     }
 
@@ -585,7 +588,7 @@ def train_dann(name, seed=0):
         curves.add(
             done,
             source=accuracy(model, x_source, source_test.labels),
-            target=accuracy(model, x_target, test.labels),
+            target=accuracy(model, x_target, target_test.labels),
             **losses,
         )
 
@@ -774,7 +777,7 @@ for epoch in range(epochs):
         epoch + 1,
         used_rate=np.mean(history["used_rate"]),
         source=accuracy(student, x_source, source_test.labels),
-        target=accuracy(student, x_target, test.labels),
+        target=accuracy(student, x_target, target_test.labels),
     )
 
 # %% tags=["nbval-ignore-output"]
@@ -808,20 +811,22 @@ plot.feature_maps(maps, source_test.labels[:n_source], n_source, classes, titles
 # - the test pictures go through the training transform.
 
 # %% tags=["nbval-ignore-output"]
-plain = transforms.resize(transforms.to_grey(world.test.images), test.images.shape[-1])
-augmented = transforms.flip_and_rotate(test.images, torch.Generator().manual_seed(0))
-order = test.labels.argsort(stable=True)
+truth = target_test.labels
+plain = transforms.to_grey(world.drawings_test.images)
+plain = transforms.to_float(transforms.resize(plain, drawings.SIZE)).to(device)
+augmented = transforms.flip_and_rotate(target_test.images, torch.Generator().manual_seed(0))
+order = truth.argsort(stable=True)
 careless, _ = new_model()
 careless.load_state_dict(student.state_dict())  # new networks are in training mode
 with torch.no_grad():
     per_class = [careless(x).argmax(1) for x in x_target[order].split(len(order) // len(classes))]
-in_train_mode = torch.cat(per_class).cpu() == test.labels[order][: sum(map(len, per_class))]
+in_train_mode = torch.cat(per_class).cpu() == truth[order][: sum(map(len, per_class))]
 
 mistakes = {
-    "none": accuracy(student, x_target, test.labels),
-    "drawings dark on white": accuracy(student, transforms.to_float(plain).to(device), test.labels),
+    "none": accuracy(student, x_target, truth),
+    "drawings dark on white": accuracy(student, plain, truth),
     "training mode, sorted by class": 100 * in_train_mode.float().mean().item(),
-    "test pictures mirrored and turned": accuracy(student, augmented.to(device), test.labels),
+    "test pictures mirrored and turned": accuracy(student, augmented.to(device), truth),
 }
 print(plot.table([{"mistake": name, "target %": value} for name, value in mistakes.items()]))
 
@@ -830,11 +835,12 @@ print(plot.table([{"mistake": name, "target %": value} for name, value in mistak
 #
 # ### Exercise 9: `submission.csv` (4 points, easy, 5 minutes)
 #
-# Predict the test drawings, `x_target`, with the network of the second stage, and write the
+# Predict the test drawings, `x_test`, with the network of the second stage, and write the
 # predictions with
 # `submit.write_submission(submission_file, labels)`: a CSV file with the columns `id` (the position of
 # the picture, from 0) and `label`. The file must reach 70% on the test drawings. You can score it on
-# the command line, too: `dalib-edu score hw2 submission.csv`. Hand it in together with this notebook.
+# the command line, too: `dalib-edu score hw2 submission.csv` (drawings that were handed out only your
+# teacher can score). Hand it in together with this notebook.
 
 # %%
 # The grader trains for a few steps only. It grades the file that you hand in, not the one it makes.
@@ -843,7 +849,7 @@ submission_file = "submission_rerun.csv" if settings.scale() == "grading" else "
 
 # %% nbgrader={"grade": false, "grade_id": "submission", "locked": false, "schema_version": 3, "solution": true, "task": false}
 ### BEGIN SOLUTION
-submit.write_submission(submission_file, predict(student, x_target))
+submit.write_submission(submission_file, predict(student, x_test))
 ### END SOLUTION
 
 

@@ -69,11 +69,11 @@ def read(homework: str, folder: str | Path = ".") -> ImageSet | None:
     Raises:
         UserError: the file is damaged, or is not that of this homework.
     """
-    from dalib_edu.data.pictures import CLASSES
-
     path = Path(folder) / file_name(homework)
     if homework not in SIZES or not path.exists():
         return None
+    from dalib_edu.data.pictures import CLASSES
+
     try:
         with np.load(path, allow_pickle=False) as file:
             images = file["pictures"]

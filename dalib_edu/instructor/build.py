@@ -17,7 +17,7 @@ import nbformat
 from nbformat import NotebookNode
 from tqdm import tqdm
 
-from dalib_edu.instructor.course import SOURCE_NOTEBOOKS, configure
+from dalib_edu.instructor.course import SOURCE_NOTEBOOKS, configure, labels_file
 from dalib_edu.settings import UserError, show_progress
 
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -46,6 +46,7 @@ class Homework:
         release: the notebook that students get.
         solution: the executed notebook.
         instructor: the instructor's notebook, for the formgrader; not committed.
+        labels: of test pictures from a secret seed, if there are any; not committed.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Homework:
     release: Path
     solution: Path
     instructor: Path
+    labels: Path
 
 
 def find_root() -> Path:
@@ -101,6 +103,7 @@ def _homework(root: Path, source: Path) -> Homework:
         release=course / "release" / name / notebook,
         solution=root / "solutions" / notebook,
         instructor=course / SOURCE_NOTEBOOKS / name / notebook,
+        labels=labels_file(course, name.split("_")[0]),
     )
 
 
@@ -516,13 +519,14 @@ def _shown_text(output: NotebookNode) -> str:
 # --- files --------------------------------------------------------------------------------------
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text so that ``path`` holds all of it or what was there before."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a text or bytes so that ``path`` holds all of it or what was there before."""
+    data = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     except BaseException:

@@ -18,6 +18,15 @@ VALIDATE_FIRST = (
 )
 
 
+def labels_file(course: Path, homework: str) -> Path:
+    """Return where a course folder keeps the labels of ``"hw1"`` or ``"hw2"``, if it does.
+
+    They are of test pictures from a secret seed. nbgrader does not know this folder, git ignores
+    it, and no sandbox shows it. Where they are, predictions are judged by them.
+    """
+    return course / "private" / f"{homework}_labels.csv"
+
+
 def configure(c: Config) -> Config:
     """Set on ``c`` what makes a folder a working nbgrader course, and return it."""
     from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor

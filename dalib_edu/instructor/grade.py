@@ -8,6 +8,8 @@ import io
 import json
 import re
 import shutil
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
@@ -29,7 +31,7 @@ from dalib_edu.instructor.build import (
 )
 from dalib_edu.instructor.course import configure
 from dalib_edu.instructor.draw import draw_ahead
-from dalib_edu.instructor.handed_in import copy_submitted_files
+from dalib_edu.instructor.handed_in import FILES_LIMIT, MOST_FILES, copy_submitted_files
 from dalib_edu.jobs import parallel
 from dalib_edu.settings import UserError, show_progress
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
 Status = Literal["graded", "timeout", "crashed", "out of memory", "malformed"]
 NOTEBOOK_LIMIT = 50_000_000  # bytes; a notebook of text and pictures has a few million
+LARGEST_NOTEBOOK = 300_000_000  # bytes; between the two, outputs are taken out before it is read
 CONFIG = """from dalib_edu.instructor.course import configure
 
 c = get_config()  # noqa: F821
@@ -189,7 +192,10 @@ def find_submissions(folder: Path) -> list[Submission]:
         parts = child.name.split("+")
         entries = [Submission(parts[0], parts[1], child)] if len(parts) >= 3 else _of_student(child)
         found.update({(entry.student, entry.assignment): entry for entry in entries})
-    return [found[key] for key in sorted(found)]
+    return [
+        replace(found[key], student=printable(key[0]), assignment=printable(key[1]))
+        for key in sorted(found)
+    ]
 
 
 def _of_student(folder: Path) -> list[Submission]:
@@ -260,16 +266,16 @@ def take_in(submission: Submission, homework: Homework, destination: Path) -> li
         Malformed: there is no notebook, more than one that it could be, or it cannot be read.
     """
     path, repairs = _the_notebook(submission, homework)
-    notebook = _read_notebook(path)
+    notebook, cleared = _read_notebook(path)
+    repairs += cleared
     shutil.rmtree(destination, ignore_errors=True)
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    if path.parent == submission.folder and submission.folder.name == submission.student:
-        destination.mkdir()  # a student's folder can hold other homeworks, so only its files
-        for file in submission.folder.iterdir():
-            if file.is_file() and not file.is_symlink() and file.suffix != ".ipynb":
-                shutil.copyfile(file, destination / file.name)
-    else:
-        copy_submitted_files(submission.folder, destination)
+    # A student's folder can hold other homeworks, so only its own files are taken.
+    loose = path.parent == submission.folder and submission.folder.name == submission.student
+    left_out = copy_submitted_files(submission.folder, destination, deep=not loose)
+    if left_out:
+        names = ", ".join(map(printable, left_out[:3])) + " ..." * (len(left_out) > 3)
+        limits = f"{FILES_LIMIT / 1e6:.0f} MB and {MOST_FILES} files"
+        repairs.append(f"left out: {names} (beside a notebook, {limits} are taken)")
     write_atomically(destination / f"{homework.name}.ipynb", nbformat.writes(notebook) + "\n")
     return repairs
 
@@ -286,23 +292,36 @@ def _the_notebook(submission: Submission, homework: Homework) -> tuple[Path, lis
         if ".ipynb_checkpoints" not in p.parts and p.is_file() and not p.is_symlink()
     ]
     if submission.folder.name == submission.student:
-        others = [p for p in others if p.stem == submission.assignment]
+        others = [p for p in others if printable(p.stem) == submission.assignment]
     if not others:
         raise Malformed(f"there is no notebook; {right.name} was expected")
     if len(others) > 1:
-        names = ", ".join(p.name for p in others[:4])
+        names = ", ".join(printable(p.name) for p in others[:4])
         raise Malformed(f"there is no {right.name}, and it could be any of {names}")
-    return others[0], [f"the notebook was called {others[0].name}, not {right.name}"]
+    return others[0], [f"the notebook was called {printable(others[0].name)}, not {right.name}"]
 
 
-def _read_notebook(path: Path) -> nbformat.NotebookNode:
-    size = path.stat().st_size
-    if size > NOTEBOOK_LIMIT:
-        raise Malformed(f"the notebook has {size / 1e6:.0f} MB; clear its outputs")
+def printable(name: str) -> str:
+    """Return a name from a disk without what would break a line, a terminal or an encoding."""
+    return "".join(each if each.isprintable() else "?" for each in name)
+
+
+def _read_notebook(path: Path) -> tuple[nbformat.NotebookNode, list[str]]:
+    """Return a notebook without outputs, and what was mended.
+
+    Raises:
+        Malformed: it cannot be read.
+    """
+    size, repairs = path.stat().st_size, []
     if size == 0:
         raise Malformed("the notebook is empty")
+    if size > NOTEBOOK_LIMIT:
+        data = _without_outputs(path)
+        repairs.append(f"the notebook had {size / 1e6:.0f} MB; its outputs were taken out")
+    else:
+        data = path.read_bytes()
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(data)
         if not isinstance(content, dict) or "nbformat" not in content:
             raise Malformed("the file is no notebook")
         with warnings.catch_warnings():
@@ -327,7 +346,37 @@ def _read_notebook(path: Path) -> nbformat.NotebookNode:
         errors = list(nbformat.validator.iter_validate(notebook, strip_invalid_metadata=True))
     if errors:
         raise Malformed(f"the notebook is not valid ({str(errors[0].message)[:100]})")
-    return notebook
+    return notebook, repairs
+
+
+TAKE_OUTPUTS_OUT = """
+import json, resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))
+notebook = json.load(open(sys.argv[1], encoding="utf-8"))
+for cell in notebook["cells"]:
+    cell.pop("attachments", None)
+    if "outputs" in cell:
+        cell["outputs"] = []
+sys.stdout.write(json.dumps(notebook))
+"""
+
+
+def _without_outputs(path: Path) -> bytes:
+    """Return a large notebook without its outputs.
+
+    JSON can take fifty times its size in memory, so it is read by a process that may take 2 GiB.
+    """
+    size, much = path.stat().st_size, f"the notebook has {path.stat().st_size / 1e6:.0f} MB"
+    if size > LARGEST_NOTEBOOK:
+        raise Malformed(f"{much}; clear its outputs")
+    command = [sys.executable, "-I", "-S", "-c", TAKE_OUTPUTS_OUT, str(path.absolute())]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=120, check=True)
+    except (OSError, subprocess.SubprocessError):
+        raise Malformed(f"{much} and its outputs cannot be taken out; clear them") from None
+    if len(done.stdout) > NOTEBOOK_LIMIT:
+        raise Malformed(f"{much} even without its outputs")
+    return done.stdout
 
 
 # --- grading ------------------------------------------------------------------------------------
@@ -344,6 +393,8 @@ def prepare_course(out: Path, homeworks: list[Homework], sandboxed: bool = True)
     Raises:
         UserError: ``out`` is used for something else.
     """
+    from dalib_edu.instructor.secret_test import take_labels  # imports torch
+
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file")
     if out.is_dir() and any(out.iterdir()) and not (out / "gradebook.db").exists():
@@ -351,6 +402,7 @@ def prepare_course(out: Path, homeworks: list[Homework], sandboxed: bool = True)
     out.mkdir(parents=True, exist_ok=True)
     for homework in homeworks:
         generate_release(read_source(homework.source), homework.name, out)
+        take_labels(homework, out)
     open_course(out, sandboxed)  # also where no homework was known
     write_atomically(out / "nbgrader_config.py", CONFIG)
 
@@ -415,10 +467,10 @@ def _recorded(
 
 
 def fingerprint(submission: Submission, known: dict[str, Homework]) -> str:
-    """Return a text that changes with the submission's files and with the homework's source."""
+    """Return a text that changes with the submission's files, its homework and kept labels."""
     digest = hashlib.sha256()
     name = _full_name(submission, known)
-    paths = [known[name].source] if name in known else []
+    paths = [known[name].source, known[name].labels] if name in known else []
     for path in [*paths, *sorted(submission.folder.rglob("*"))]:
         digest.update(f"{path.name}\0".encode(errors="surrogateescape"))
         if path.is_file() and not path.is_symlink():
@@ -471,8 +523,9 @@ def _why(answer: dict) -> str:
     text = f"{answer.get('log', '')}\n{answer.get('error', '')}"
     if "KeyboardInterrupt" in text:  # nbgrader keeps it to itself
         raise KeyboardInterrupt
-    if "RuntimeError: the sandbox" in text:  # the machine's fault, not the submission's
-        raise UserError("the sandbox does not start on this machine now; try again with --resume")
+    broken = re.search(r"RuntimeError: (the sandbox .+)$", text, re.M)
+    if broken:  # the machine's fault, not the submission's
+        raise UserError(f"{broken[1][:300]}; when that is mended, go on with --resume")
     raised = re.findall(r"^\s*(?:[\w.]+\.)?(\w+(?:Error|Exception|Homework)): (.+)$", text, re.M)
     causes = [(kind, words) for kind, words in raised if kind != "NbGraderException"]
     if not causes:
@@ -554,10 +607,15 @@ def grades_csv(results: list[Result]) -> str:
     for result in results:
         values = [getattr(result, column) for column in COLUMNS]
         values += [result.exercises.get(name) for name in exercises]
-        writer.writerow(
-            ["" if v is None else f"{v:g}" if isinstance(v, float) else v for v in values]
-        )
+        writer.writerow(map(_field, values))
     return text.getvalue()
+
+
+def _field(value: str | float | None) -> str:
+    """Return a field of the table; no text in it is a formula to a spreadsheet."""
+    if value is None or isinstance(value, float):
+        return "" if value is None else f"{value:g}"
+    return f"'{value}" if value.startswith(("=", "+", "-", "@")) else value
 
 
 def grades_table(results: list[Result]) -> str:

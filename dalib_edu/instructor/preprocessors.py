@@ -2,7 +2,7 @@
 
 nbgrader turns a submission into a grade by a list of preprocessors. Four of them are ours:
 
-- ``RepairCells`` mends a submission's cells (copied, deleted, stripped of their metadata);
+- ``RepairCells`` mends a submission's cells (copied, deleted, moved, stripped of their metadata);
 - ``GradingExecute`` runs it with limits and an environment of its own, and survives a dead kernel;
 - ``TidyTestOutputs`` keeps warnings and odd results from changing a grade;
 - ``HideTests`` takes what is hidden out of the feedback.
@@ -81,6 +81,7 @@ class RepairCells(NbGraderPreprocessor):
         repairs = [
             *_restore_metadata(nb, known, self._release(resources)),
             *_drop_copies(nb, known),
+            *_move_back(nb, known),
         ]
         if known and not any(_grade_id(cell) for cell in nb.cells):
             raise NotThisHomework("no cell of the homework is in the notebook")
@@ -295,6 +296,28 @@ def _which_copy(
     before = [places[name][-1] for name in order[:position] if name in places]
     behind = [i for i in indices if not before or i > before[-1]]
     return (behind or indices)[0]
+
+
+def _move_back(nb: NotebookNode, known: dict[str, NotebookNode]) -> list[str]:
+    """Put tests that stand before their answer right behind it; return what was moved.
+
+    A test belongs to the last answer in code before it in the homework.
+    """
+    repairs, answer = [], None
+
+    def place(grade_id: str) -> int | None:
+        return next((i for i, c in enumerate(nb.cells) if _grade_id(c) == grade_id), None)
+
+    for grade_id, entry in known.items():
+        if entry.meta.solution and entry.cell_type == "code":
+            answer = grade_id
+        if answer is None or not (entry.meta.grade and entry.meta.locked):
+            continue
+        here, there = place(grade_id), place(answer)
+        if here is not None and there is not None and here < there:
+            nb.cells.insert(there, nb.cells.pop(here))
+            repairs.append(f"cell {grade_id} stood before its answer")
+    return repairs
 
 
 def _note_changed_tests(nb: NotebookNode, known: dict[str, NotebookNode]) -> list[str]:
@@ -538,7 +561,8 @@ class GradingExecute(Execute):
 
     def _verdict(self, call: Call, index: int) -> str:
         if call.is_file:
-            return verdict_on_file(call, self._home / "work")
+            course = Path(CourseDirectory(config=self.config).root)
+            return verdict_on_file(call, self._home / "work", course)
         cases = base64.b64encode(wire.pack(cases_of(call))).decode()
         code = (
             f"__import__({answering.__name__!r}, fromlist=['show']).show("

@@ -20,17 +20,19 @@ def test_sizes_and_hidden_labels(world):
     assert world.drawings.images.shape[2:] == (28, 28)
     assert len(world.photos_test) == len(world.test) == 100
     assert (world.drawings.labels == -1).all()
+    assert (world.test.labels == -1).all()
     assert world.photos.labels.bincount().tolist() == [20] * 10
-    assert world.test.labels.bincount().tolist() == [10] * 10
+    assert world.drawings_test.labels.bincount().tolist() == [10] * 10
+    assert torch.equal(world.test.images, world.drawings_test.images)
 
 
 def test_true_labels_belong_to_the_test_pictures(world):
-    assert torch.equal(drawings.true_labels(10), world.test.labels)
+    assert torch.equal(drawings.true_labels(10), world.drawings_test.labels)
     drawn = pictures.draw("sketch", per_class=10, size=28, seed=3)
     as_bytes = {
         image.numpy().tobytes(): int(label) for image, label in zip(*unpack(drawn), strict=True)
     }
-    for image, label in zip(*unpack(world.test), strict=True):
+    for image, label in zip(*unpack(world.drawings_test), strict=True):
         assert as_bytes[image.numpy().tobytes()] == int(label)
 
 
