@@ -369,6 +369,8 @@ def files(tmp_path, truth):
     submit.write_submission(tmp_path / "kept.csv", labels)
     submit.write_submission(tmp_path / "embedded.csv", scoring.true_labels("hw2"))
     submit.write_named_submission(tmp_path / "kept1.csv", list(named), list(named.values()))
+    old = drawn_apart.file_names("test_9876fedc", 1000)
+    submit.write_named_submission(tmp_path / "old1.csv", old, list(named.values()))
     public = scoring.true_names()
     submit.write_named_submission(tmp_path / "embedded1.csv", list(public), list(public.values()))
     return tmp_path
@@ -385,6 +387,7 @@ def test_scores_by_the_labels_that_are_kept(files):
         ("hw2", "embedded.csv", "kept.csv", r"for the embedded test drawings \(100.0% of those"),
         ("hw1", "embedded1.csv", "kept1.csv", "for the embedded test sketches; what is scored is"),
         ("hw1", "kept1.csv", None, "pictures test_0123abcd; what is scored is the embedded"),
+        ("hw1", "old1.csv", "kept1.csv", "pictures test_9876fedc; what is scored is .*0123abcd"),
     ],
 )
 def test_predictions_of_other_pictures_are_told_as_such(files, homework, predicted, labels, words):
