@@ -123,7 +123,7 @@ def _share(predicted: Sequence[int], truth: Sequence[int]) -> float:
 
 
 def write_imperfect(homework: str, path: str | Path, mistake: int = 1) -> None:
-    """Write what an adapted network might predict: three test pictures in four are right.
+    """Write what an adapted network might predict: four test pictures in five are right.
 
     Args:
         homework: its number or its full name.
@@ -134,7 +134,7 @@ def write_imperfect(homework: str, path: str | Path, mistake: int = 1) -> None:
     named = true_names() if chosen == "hw1" else None
     classes = sorted(set(named.values())) if named else list(range(10))
     labels = [classes.index(name) for name in named.values()] if named else true_labels(chosen)
-    guesses = [(y + mistake) % len(classes) if i % 4 == 0 else y for i, y in enumerate(labels)]
+    guesses = [(y + mistake) % len(classes) if i % 5 == 0 else y for i, y in enumerate(labels)]
     if named:
         submit.write_named_submission(path, list(named), [classes[guess] for guess in guesses])
     else:

@@ -613,7 +613,7 @@ def grades_csv(results: list[Result]) -> str:
 
 def _field(value: str | float | None) -> str:
     """Return a field of the table; no text in it is a formula to a spreadsheet."""
-    if value is None or isinstance(value, float):
+    if not isinstance(value, str):
         return "" if value is None else f"{value:g}"
     return f"'{value}" if value.startswith(("=", "+", "-", "@")) else value
 

@@ -1,38 +1,50 @@
 """The files beside a notebook: copied for the run, and put back before a test that reads them."""
 
 import contextlib
+import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+FILES_LIMIT = 100_000_000  # bytes of all files beside a notebook
+MOST_FILES = 1000
 HANDED_IN_LIMIT = 5_000_000  # bytes of a file that the tests see as it was handed in
 
 
-def copy_submitted_files(source: Path, destination: Path) -> None:
-    """Copy a submitted folder, without notebooks, links and hidden folders.
+def copy_submitted_files(source: Path, destination: Path, deep: bool = True) -> list[str]:
+    """Copy the files of a submitted folder, without notebooks, links and hidden folders.
+
+    The smaller ones first, until they are ``FILES_LIMIT`` bytes or ``MOST_FILES`` files together:
+    somebody's copy of a data set must not fill the grader's memory.
 
     Args:
         source: the folder; may be missing.
         destination: is made.
+        deep: whether to go into folders.
+
+    Returns:
+        the names of the files that were too much.
     """
+    destination.mkdir(parents=True)
+    left_out, room = [], FILES_LIMIT
+    sized = sorted((path.stat().st_size, path) for path in _submitted_files(source, deep))
+    for number, (size, path) in enumerate(sized):
+        room -= size
+        if room < 0 or number >= MOST_FILES:
+            left_out.append(path.name)
+            continue
+        place = destination / path.relative_to(source)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place)  # without its rights: nbgrader's copies are read-only
+    return left_out
 
-    def left_out(folder: str, names: list[str]) -> set[str]:
-        paths = [Path(folder) / name for name in names]
-        return {
-            path.name
-            for path in paths
-            if path.is_symlink()
-            or path.suffix == ".ipynb"
-            or (path.is_dir() and path.name.startswith("."))
-            or not (path.is_file() or path.is_dir())
-        }
 
-    if source.is_dir():
-        shutil.copytree(source, destination, ignore=left_out)
-        for path in (destination, *destination.rglob("*")):
-            # nbgrader makes its copies read-only, and in a sandbox they belong to somebody else.
-            path.chmod(path.stat().st_mode | (0o755 if path.is_dir() else 0o644))
-    else:
-        destination.mkdir()
+def _submitted_files(source: Path, deep: bool) -> Iterator[Path]:
+    for folder, folders, names in os.walk(source):
+        folders[:] = [name for name in folders if deep and not name.startswith(".")]
+        for path in (Path(folder, name) for name in names):
+            if path.is_file() and not path.is_symlink() and path.suffix != ".ipynb":
+                yield path
 
 
 def put_back_files(submitted: Path, work: Path) -> None:

@@ -60,8 +60,8 @@ class Zygote:
             if ours.recv(100) == zygote.READY:
                 return
         self.close()
-        reason = (self.process.stderr.read() or b"").decode(errors="replace").strip()
-        raise RuntimeError(f"the sandbox does not start: {reason[-500:]}")
+        said = (self.process.stderr.read() or b"").decode(errors="replace").split()
+        raise RuntimeError(f"the sandbox does not start: {' '.join(said)[-300:] or 'no reason'}")
 
     def submission(self) -> "Session":
         """Begin a submission; the one before must have been closed."""

@@ -34,14 +34,23 @@ class Student:
     score: float = 0.0
 
 
-def generate(folder: Path, homeworks: list[Homework], number: int, seed: int = 0) -> list[Student]:
+def generate(
+    folder: Path, homeworks: list[Homework], number: int, seed: int = 0, whole: bool = True
+) -> list[Student]:
     """Write ``number`` submissions, the homeworks in turn, and return what each must earn.
 
     Every answer of the tables comes up before one comes up again.
+
+    Args:
+        folder: for the submissions.
+        homeworks: which.
+        number: of submissions.
+        seed: of the order of the answers.
+        whole: False leaves the imports, the answers and the tests, and trains nothing. The
+            course's own answers are then not among them, since they use what other cells made.
     """
-    random_ = random.Random(seed)
     made = {homework.name: _prepare(homework) for homework in homeworks}
-    piles: dict[tuple[str, str], list] = {}
+    piles = {name: _piles(name, source, seed, whole) for name, (source, _) in made.items()}
     students = []
     for place in range(number):
         homework = homeworks[place % len(homeworks)]
@@ -49,19 +58,36 @@ def generate(folder: Path, homeworks: list[Homework], number: int, seed: int = 0
         student = Student(f"student_{place:03d}", homework.name)
         texts = {}
         for exercise in demo.exercises_in(source):
-            key = (homework.name, exercise.answer)
-            if not piles.get(key):
-                piles[key] = _choices(homework.name, exercise.answer, source)
-                random_.shuffle(piles[key])
-            kind, text = piles[key].pop()
+            pile = piles[homework.name][exercise.answer]
+            kind, text = pile[place // len(homeworks) % len(pile)]
             if text is not None:
                 texts[exercise.answer] = text
             for test, points in exercise.tests.items():
                 student.kinds[test] = kind
                 student.score += points * kind.startswith(HONEST)
-        _write(folder, student, demo.fill_in(release, texts))
+        _write(folder, student, demo.fill_in(release, texts, None if whole else keep_exercises))
         students.append(student)
     return students
+
+
+def most_answers(homework: Homework) -> int:
+    """Return how many submissions it takes until each answer to each exercise has come up."""
+    return max(map(len, _piles(homework.name, _prepare(homework)[0], 0, False).values()))
+
+
+def _piles(homework: str, source, seed: int, whole: bool) -> dict[str, list]:
+    """Return the shuffled answers to each exercise."""
+    piles = {}
+    for exercise in demo.exercises_in(source):
+        piles[exercise.answer] = _choices(homework, exercise.answer, source, whole)
+        random.Random(f"{seed} {homework} {exercise.answer}").shuffle(piles[exercise.answer])
+    return piles
+
+
+def keep_exercises(notebook) -> None:
+    """Take all cells out of a notebook but the first of code, the answers and the tests."""
+    first = next(cell for cell in notebook.cells if cell.cell_type == "code")
+    notebook.cells = [c for c in notebook.cells if c is first or "nbgrader" in c.metadata]
 
 
 def _prepare(homework: Homework):
@@ -69,14 +95,17 @@ def _prepare(homework: Homework):
     return source, nbformat.reads(release_text(source, homework.name), as_version=4)
 
 
-def _choices(homework: str, exercise: str, source) -> list[tuple[str, str | None]]:
+def _choices(
+    homework: str, exercise: str, source, whole: bool = True
+) -> list[tuple[str, str | None]]:
     cell = next(cell for cell in source.cells if cell.id == exercise)
-    choices = [("solution", without_markers(cell.source))]
+    solution = [("solution", without_markers(cell.source))]
     own = homework.split("_")[0]
     names = [own, *sorted(path.name for path in table.FOLDER.glob("hw*") if path.name != own)]
     answers = next((t[exercise] for t in map(table.load, names) if exercise in t), None)
     if answers is None:  # predictions: the file decides
-        return choices
+        return solution
+    choices = solution * whole
     choices += [(f"alternative {name}", a.source) for name, a in answers["alternatives"].items()]
     choices += [(f"mutant {name}", a.source) for name, a in answers["mutants"].items()]
     return [*choices, ("stub", None)]

@@ -2,13 +2,16 @@
 
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from dalib_edu.instructor import demo, grade, preprocessors
+from dalib_edu.instructor import demo, grade, preprocessors, warm
+from dalib_edu.instructor.grade import LARGEST_NOTEBOOK, NOTEBOOK_LIMIT
+from dalib_edu.instructor.handed_in import FILES_LIMIT
 from dalib_edu.settings import UserError
 
 pytestmark = pytest.mark.sandbox
@@ -30,6 +33,24 @@ def rename(notebook):
     for number, cell in enumerate(notebook.cells):
         cell.id = f"other-{number}"
         cell.metadata = nbformat.NotebookNode()
+
+
+def order(*places):
+    """Move the first eight cells of a notebook."""
+
+    def change(notebook):
+        notebook.cells[:8] = [notebook.cells[place] for place in places]
+
+    return change
+
+
+def bloat(path, megabytes):
+    """Give a notebook one output of so many million bytes, as a loop that prints does."""
+    content = json.loads(path.read_text())
+    text = "x" * megabytes * 10**6
+    output = {"output_type": "stream", "name": "stdout", "text": text}
+    next(c for c in content["cells"] if c["cell_type"] == "code")["outputs"] = [output]
+    path.write_text(json.dumps(content))
 
 
 GREEDY = "def halve(x):\n    bytearray(10**11)\n    return x / 2"
@@ -67,6 +88,16 @@ def graded(tmp_path_factory, hand_in):
     other = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1")])
     hand_in(folder, "another_homework").write_text(nbformat.writes(other))
     hand_in(folder, "nothing").unlink()
+    hand_in(folder, "tests_first", order(0, 4, 7, 1, 2, 3, 5, 6))
+    hand_in(folder, "answer_last", order(0, 1, 2, 4, 5, 6, 7, 3))
+    hand_in(folder, "stubs_moved", order(0, 4, 7, 1, 2, 3, 5, 6), solved=())
+    bloat(hand_in(folder, "hundred_mb"), 100)
+    with hand_in(folder, "brackets").open("w") as file:  # in memory it would take 20 times as much
+        file.write("[" + "[]," * (NOTEBOOK_LIMIT // 2) + "[]]")
+    hand_in(folder, "far_too_large").open("r+").truncate(LARGEST_NOTEBOOK + 1)
+    place = hand_in(folder, "whole_data_set").parent
+    (place / "data").mkdir()
+    (place / "data" / "all.zip").open("w").truncate(FILES_LIMIT + 1)
     (folder / "unknown" / "hw9_none").mkdir(parents=True)
     # nbgrader's exchange, and a student's folder with the notebook alone
     for time, solved in (("2026-01-01 10:00:00", ()), ("2026-01-02 10:00:00", ("double", "halve"))):
@@ -94,6 +125,7 @@ def graded(tmp_path_factory, hand_in):
         patch.setattr(grade, "configure", short_limits)
         results = grade.grade(folder, out, root=FIXTURE)
     assert files_in(folder) == before
+    assert not list(out.rglob("all.zip"))
     return {result.student: result for result in results}, out, len(results)
 
 
@@ -121,6 +153,13 @@ def graded(tmp_path_factory, hand_in):
         ("odd_cells", "malformed", "the notebook", None),
         ("deep", "malformed", "no valid JSON", None),
         ("another_homework", "malformed", "no cell of the homework is in the notebook", None),
+        ("tests_first", "graded", "cell double_test stood before its answer", 7),
+        ("answer_last", "graded", "cell double_test stood before its answer", 7),
+        ("stubs_moved", "graded", "cell halve_test stood before its answer", 0),
+        ("hundred_mb", "graded", "the notebook had 100 MB; its outputs were taken out", 7),
+        ("brackets", "malformed", "the notebook has 75 MB and its outputs cannot be taken", None),
+        ("far_too_large", "malformed", "the notebook has 300 MB; clear its outputs", None),
+        ("whole_data_set", "graded", "left out: all.zip (beside a notebook, 100 MB", 7),
         ("nothing", "malformed", "there is no notebook; hw0_tiny.ipynb was expected", None),
         ("unknown", "malformed", "there is no homework 'hw9_none'", None),
         ("sent", "graded", "", 7),
@@ -138,7 +177,7 @@ def test_each_submission_has_one_status(graded, student, status, reason, score):
 
 def test_every_submission_is_there_once(graded):
     results, _, count = graded
-    assert count == len(results) == 26
+    assert count == len(results) == 33
 
 
 def test_prose_is_left_to_a_person(graded):
@@ -343,3 +382,84 @@ def test_links_are_not_followed(tmp_path, hand_in):
     assert s.score == 7
     assert (t.status, t.reason) == ("malformed", "the notebook is a link")
     assert not list((tmp_path / "out").rglob("data.txt"))
+
+
+def test_without_a_working_sandbox_the_class_stops_with_one_line(tmp_path, hand_in, monkeypatch):
+    """It is no fault of the submissions: what was graded is kept, the others stay to be graded."""
+    folder, out = tmp_path / "submissions", tmp_path / "out"
+    hand_in(folder, "a")
+    grade.grade(folder, out, root=FIXTURE)
+    hand_in(folder, "b")
+
+    def broken(*_):
+        raise RuntimeError("the sandbox does not start: bwrap: No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(warm, "warm_zygote", broken)
+        with pytest.raises(UserError) as caught:
+            grade.grade(folder, out, root=FIXTURE, resume=True)
+    assert str(caught.value) == (
+        "the sandbox does not start: bwrap: No space left on device; "
+        "when that is mended, go on with --resume"
+    )
+    results = grade.grade(folder, out, root=FIXTURE, resume=True)
+    assert [(r.student, r.score) for r in results] == [("a", 7), ("b", 7)]
+
+
+def test_a_sandbox_that_cannot_start_says_why(monkeypatch):
+    command = ["sh", "-c", "echo bwrap: first >&2; echo second >&2; exit 1"]
+    monkeypatch.setattr(warm, "wrap", lambda *_, **__: command)
+    with pytest.raises(RuntimeError, match=r"^the sandbox does not start: bwrap: first second$"):
+        warm.Zygote(warm.Limits(), {})
+
+
+ODD_NAMES = [
+    b"=cmd|' calc'!A0",
+    b"+1",
+    b"-1",
+    b"@SUM(A1)",
+    b"O'Brien, Ana",
+    b'"quoted",name',
+    b"line\nbreak",
+    b"\x1b[31mred",
+    b"\xff\xfe",
+    "Zo\u00eb \u202eevil".encode(),
+    b"hidden.ipynb",
+    b"%s{0}$HOME`id`",
+    b"a;b&c|d*e?f",
+    b"<script>",
+    b"x" * 200,
+]
+
+
+def test_odd_names_break_nothing(tmp_path, hand_in):
+    """Of students' folders, of what is in them, and of notebooks."""
+    folder, out = tmp_path / "submissions", tmp_path / "out"
+    hand_in(folder, "right")
+    plain = (folder / "right" / NAME / f"{NAME}.ipynb").read_bytes()
+    for number, name in enumerate(ODD_NAMES):
+        student = os.path.join(os.fsencode(folder), name)
+        os.makedirs(os.path.join(student, NAME.encode()))
+        with open(os.path.join(student, NAME.encode(), NAME.encode() + b".ipynb"), "wb") as file:
+            file.write(plain)
+        inside = os.path.join(os.fsencode(folder), b"inside %d" % number, NAME.encode(), name)
+        os.makedirs(inside)
+        with open(os.path.join(inside, name + b".ipynb"), "wb") as file:
+            file.write(plain)
+    results = grade.grade(folder, out, root=FIXTURE)
+    assert len(results) == 1 + 2 * len(ODD_NAMES)
+    by_name = {result.student: result for result in results}
+    assert len(by_name) == len(results)
+    assert {by_name[f"inside {i}"].score for i in range(len(ODD_NAMES))} == {7.0}
+    statuses = {r.status for r in results}
+    assert statuses == {"graded", "malformed"}
+    for text in (grade.grades_table(results), (out / "grades.csv").read_text()):
+        assert len(text.strip().split("\n")) == 1 + len(results)
+        assert text.replace("\n", "").isprintable()
+    with open(out / "grades.csv", newline="") as file:
+        fields = [field for row in csv.reader(file) for field in row]
+    assert not [field for field in fields if field.startswith(("=", "+", "-", "@"))]
+    assert "'=cmd|' calc'!A0" in fields
+    page = (out / "report.html").read_text()
+    assert "<script" not in page
+    assert grade.grade(folder, out, root=FIXTURE, resume=True) == results
