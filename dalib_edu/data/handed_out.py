@@ -43,7 +43,7 @@ def draw(homework: str, seed: int, per_class: int = PER_CLASS) -> ImageSet:
 
     if seed < SMALLEST_SEED:
         digits = len(str(SMALLEST_SEED))
-        raise UserError(f"a seed of fewer than {digits} digits can be found by trying")
+        raise UserError(f"that seed can be found by trying: take a random one of {digits} digits")
     # Each homework has things of its own, or the answers to one would help with the other.
     secret = hashlib.sha256(f"{homework} {seed}".encode()).digest()
     of_pictures, of_order = (int.from_bytes(part) for part in (secret[:8], secret[8:16]))
