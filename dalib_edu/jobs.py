@@ -1,7 +1,10 @@
 """Many runs side by side: on this machine's cores, or on the workers of a dask cluster."""
 
+import functools
 import io
 import os
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
@@ -45,7 +48,9 @@ def parallel(
 
     with _backend(jobs, cluster):
         workers = Parallel(return_as="generator_unordered")
-        results = workers(delayed(_alone)(function, i, each) for i, each in enumerate(arguments))
+        own = cluster is None
+        calls = (delayed(_alone)(function, i, each, own) for i, each in enumerate(arguments))
+        results = workers(calls)
         # Beside each other, the runs' own bars would overwrite one another.
         bar = tqdm(results, title, len(arguments), leave=False, disable=not show_progress())
         for i, result, printed in bar:
@@ -54,10 +59,12 @@ def parallel(
             yield i, result
 
 
-def _alone(function: Callable, i: int, arguments: tuple) -> tuple[int, Any, str]:
+def _alone(function: Callable, i: int, arguments: tuple, own: bool) -> tuple[int, Any, str]:
     """Return i, the result and what was printed, which a notebook would not show from here."""
     import torch
 
+    if own:
+        _end_with_parent()
     os.environ["DALIB_EDU_PROGRESS"] = "off"
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -68,6 +75,22 @@ def _alone(function: Callable, i: int, arguments: tuple) -> tuple[int, Any, str]
         return i, result, printed.getvalue()
     finally:
         torch.set_num_threads(threads)
+
+
+@functools.cache
+def _end_with_parent() -> None:
+    """End this process soon after the one that started it, also where that was killed.
+
+    Otherwise it would go on with work that somebody may have begun anew.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

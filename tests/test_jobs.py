@@ -1,7 +1,14 @@
 """Runs side by side, on cores and on a cluster of two workers on this machine."""
 
+import contextlib
 import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -55,6 +62,41 @@ def test_side_by_side_with_one_thread_each(where):
     assert {i: result[0] for i, result in found.items()} == {i: i * (i + 1) for i in range(6)}
     assert os.getpid() not in {result[1] for result in found.values()}
     assert {result[2:] for result in found.values()} == {(1, "off")}
+
+
+def wait_long(folder):
+    (folder / str(os.getpid())).touch()
+    time.sleep(300)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills as POSIX systems do")
+def test_workers_end_with_who_started_them_even_where_that_is_killed(tmp_path):
+    code = (
+        "import pathlib, sys, test_jobs; folder = pathlib.Path(sys.argv[1]); "
+        "list(test_jobs.parallel(test_jobs.wait_long, [(folder,)] * 2, jobs=2))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        start_new_session=True,
+    )
+    try:
+        assert soon(lambda: len(list(tmp_path.iterdir())) == 2, 120)
+        workers = [int(path.name) for path in tmp_path.iterdir()]
+        process.kill()
+        process.wait()
+        assert soon(lambda: not any(psutil.pid_exists(pid) for pid in workers), 20)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def soon(condition, seconds):
+    """Return whether something becomes true within some seconds."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.1)
+    return condition()
 
 
 @pytest.mark.parametrize("where", [{}, {"jobs": 2}, {"cluster": "local:2"}], ids=str)

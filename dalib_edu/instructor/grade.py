@@ -6,12 +6,13 @@ import functools
 import hashlib
 import io
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from html import escape
 from pathlib import Path
@@ -148,29 +149,60 @@ def grade(
         raise UserError(f"--out {out} would overwrite the submissions; name another folder")
     names = sorted({_full_name(s, known) for s in found})
     concerned = [known[name] for name in names if name in known]
-    prepare_course(out, concerned, sandboxed)
-    twins = same_predictions(found, known)
-    prints = {submission: fingerprint(submission, known) for submission in found}
-    earlier = {s: _recorded(s, known, out, prints[s]) for s in found} if resume else {}
-    done = {submission: result for submission, result in earlier.items() if result}
-    todo = [submission for submission in found if submission not in done]
-    waiting = {_full_name(submission, known) for submission in todo}
-    draw_ahead([homework for homework in concerned if homework.name in waiting])
-    arguments = [(s, known, out, sandboxed, prints[s], twins.get(s, "")) for s in todo]
-    hide = show_progress() is False or jobs > 1 or bool(cluster)  # these have a bar of their own
-    steps = parallel(grade_one, arguments, jobs=jobs, cluster=cluster, title="grading")
-    for number, result in tqdm(steps, "grading", len(todo), disable=True if hide else None):
-        done[todo[number]] = result
-        results = [done[submission] for submission in found if submission in done]
+    with hold(out):
+        prepare_course(out, concerned, sandboxed)
+        twins = same_predictions(found, known)
+        prints = {submission: fingerprint(submission, known) for submission in found}
+        api = open_course(out, sandboxed)
+        earlier = {s: _recorded(s, known, api, prints[s]) for s in found} if resume else {}
+        done = {submission: result for submission, result in earlier.items() if result}
+        todo = [submission for submission in found if submission not in done]
+        waiting = {_full_name(submission, known) for submission in todo}
+        draw_ahead([homework for homework in concerned if homework.name in waiting])
+        arguments = [(s, known, out, sandboxed, prints[s], twins.get(s, "")) for s in todo]
+        hide = (
+            show_progress() is False or jobs > 1 or bool(cluster)
+        )  # these have a bar of their own
+        steps = parallel(grade_one, arguments, jobs=jobs, cluster=cluster, title="grading")
+        for number, result in tqdm(steps, "grading", len(todo), disable=True if hide else None):
+            done[todo[number]] = result
+            results = [done[submission] for submission in found if submission in done]
+            write_atomically(out / "grades.csv", grades_csv(results))
+        results = [done[submission] for submission in found]
         write_atomically(out / "grades.csv", grades_csv(results))
-    results = [done[submission] for submission in found]
-    write_atomically(out / "grades.csv", grades_csv(results))
-    from dalib_edu.instructor.report import class_report
+        from dalib_edu.instructor.report import class_report
 
-    write_atomically(out / "report.html", class_report(results, out, known))
+        write_atomically(out / "report.html", class_report(results, out, known))
     print(grades_table(results))
     print(f"\n{len(results)} submissions; grades, feedback and report.html are in {out}")
     return results
+
+
+@contextlib.contextmanager
+def hold(out: Path) -> Iterator[None]:
+    """Make the folder for the results, and keep every other run out of it meanwhile.
+
+    Raises:
+        UserError: ``out`` is used for something else, or another run works there.
+    """
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out} is a file")
+    if out.is_dir() and any(out.iterdir()) and not (out / "gradebook.db").exists():
+        raise UserError(f"--out {out} holds other things than grades; name a new folder")
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        import fcntl
+    except ImportError:  # Windows, where there is no sandbox either
+        yield
+        return
+    folder = os.open(out, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)  # it ends with this process
+        yield
+    except BlockingIOError:
+        raise UserError(f"--out {out}: another run of dalib-edu grade works there") from None
+    finally:
+        os.close(folder)
 
 
 # --- what was handed in -------------------------------------------------------------------------
@@ -386,20 +418,12 @@ def prepare_course(out: Path, homeworks: list[Homework], sandboxed: bool = True)
     """Make the course folder that takes the results, or bring it up to date.
 
     Args:
-        out: the folder; made where it is missing.
+        out: the folder, from ``hold``.
         homeworks: their releases and gradebook entries are made from their sources.
         sandboxed: see ``grade``.
-
-    Raises:
-        UserError: ``out`` is used for something else.
     """
     from dalib_edu.instructor.secret_test import take_labels  # imports torch
 
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out} is a file")
-    if out.is_dir() and any(out.iterdir()) and not (out / "gradebook.db").exists():
-        raise UserError(f"--out {out} holds other things than grades; name a new folder")
-    out.mkdir(parents=True, exist_ok=True)
     for homework in homeworks:
         generate_release(read_source(homework.source), homework.name, out)
         take_labels(homework, out)
@@ -456,13 +480,22 @@ def _record_path(submission: Submission, known: dict[str, Homework], out: Path) 
 
 
 def _recorded(
-    submission: Submission, known: dict[str, Homework], out: Path, print_: str
+    submission: Submission, known: dict[str, Homework], api: "NbGraderAPI", print_: str
 ) -> Result | None:
-    """Return the result of an earlier run, if nothing has changed since."""
+    """Return the result of an earlier run, if nothing has changed since.
+
+    Its points are what the gradebook has now: a person may have given some in the meantime.
+    """
+    from nbgrader.api import MissingEntry
+
+    path = _record_path(submission, known, Path(api.coursedir.root))
     try:
-        record = json.loads(_record_path(submission, known, out).read_text(encoding="utf-8"))
-        return Result(**record["result"]) if record["fingerprint"] == print_ else None
-    except (OSError, ValueError, KeyError, TypeError):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        result = Result(**record["result"]) if record["fingerprint"] == print_ else None
+        if result is None or result.score is None:
+            return result
+        return replace(result, **_points(result.student, result.assignment, api))
+    except (OSError, ValueError, KeyError, TypeError, MissingEntry):
         return None
 
 
@@ -539,27 +572,33 @@ def _read_result(student: str, name: str, repairs: list[str], api: "NbGraderAPI"
     notebook = nbformat.read(path, as_version=4)
     entries = notebook.metadata.get("dalib_edu", {})
     reasons = [entries.get("reason", ""), *repairs, *entries.get("repairs", [])]
-    exercises: dict[str, float | None] = {}
-    with api.gradebook as gradebook:
-        submission = gradebook.find_submission(name, student)
-        grades = [grade for notebook in submission.notebooks for grade in notebook.grades]
-        order = [c.name for n in submission.notebooks for c in n.notebook.source_cells]
-        for grade_ in sorted(grades, key=lambda g: order.index(g.name)):
-            exercises[grade_.name] = None if grade_.needs_manual_grade else grade_.score
-        manual = sum(g.max_score for g in grades if g.needs_manual_grade)
-        score, max_score = submission.score, submission.max_score
     return Result(
         student,
         name,
         entries.get("status", "crashed"),
         "; ".join(reason for reason in reasons if reason),
-        score,
-        max_score,
-        manual,
-        exercises,
-        causes_in(notebook),
-        entries.get("seconds"),
+        causes=causes_in(notebook),
+        seconds=entries.get("seconds"),
+        **_points(student, name, api),
     )
+
+
+def _points(student: str, name: str, api: "NbGraderAPI") -> dict:
+    """Return what the gradebook says of a submission, by the names that ``Result`` has for it."""
+    with api.gradebook as gradebook:
+        submission = gradebook.find_submission(name, student)
+        grades = [grade for notebook in submission.notebooks for grade in notebook.grades]
+        order = [c.name for n in submission.notebooks for c in n.notebook.source_cells]
+        exercises = {
+            grade.name: None if grade.needs_manual_grade else grade.score
+            for grade in sorted(grades, key=lambda grade: order.index(grade.name))
+        }
+        return {
+            "score": submission.score,
+            "max_score": submission.max_score,
+            "manual_points": sum(g.max_score for g in grades if g.needs_manual_grade),
+            "exercises": exercises,
+        }
 
 
 def causes_in(graded: nbformat.NotebookNode) -> dict[str, str]:

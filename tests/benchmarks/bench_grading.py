@@ -1,16 +1,20 @@
 """Grading a class: nbgrader as it comes, beside this package's grader with its sandbox.
 
-    python tests/benchmarks/bench_grading.py [--number 200] [--jobs 2] [--trivial 20]
+    python tests/benchmarks/bench_grading.py [--number 200] [--jobs 2] [--trivial 20] [--no-table]
 
 - Speed: a notebook that only imports torch and answers two small exercises. *nbgrader* is
   ``autograde`` with its own settings, without a sandbox and without feedback pages; *here* is
   ``dalib-edu grade``, with both. The ratio is of the time for each submission beyond the first.
-- Accuracy: a class of 200 with known answers (the course's, honest others, typical wrong ones,
-  stubs) over all homeworks, graded with one command. The confusion table must be perfect.
-- Memory: of this process after a fifth of the class and at its end.
+- Accuracy: every answer of the tables, honest and wrong, to every exercise of every homework, in
+  notebooks without the training. The confusion table must be perfect.
+- A class of 200 with known answers (the course's, honest others, typical wrong ones, stubs) over
+  all homeworks, graded with one command. Its confusion table must be perfect, too.
+- Memory: the largest that this process or one of its children took, after each part.
 """
 
 import argparse
+import contextlib
+import io
 import resource
 import sys
 import tempfile
@@ -107,6 +111,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--trivial", type=int, default=20)
     parser.add_argument("--homeworks", nargs="*", default=None)
+    parser.add_argument("--table", action=argparse.BooleanOptionalAction, default=True)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="dalib_edu_bench_") as folder:
         place = Path(folder).resolve()
@@ -118,23 +123,31 @@ def main() -> None:
                     f"trivial notebook: nbgrader {plain:.2f} s, here {ours:.2f} s a submission "
                     f"({jobs} at a time): {plain / ours:.1f} times as many a minute; aimed at: 10"
                 )
+        homeworks = homeworks_in(ROOT, given.homeworks)
+        for homework in homeworks if given.table else ():
+            folder = place / homework.name
+            number = generated.most_answers(homework)
+            students = generated.generate(folder / "in", [homework], number, whole=False)
+            grade_class(folder, students, given.jobs)
         if given.number:
-            grade_class(place / "class", given)
+            students = generated.generate(place / "class" / "in", homeworks, given.number)
+            grade_class(place / "class", students, given.jobs)
 
 
-def grade_class(place: Path, given: argparse.Namespace) -> None:
-    """Grade the generated class and print its table."""
-    homeworks = homeworks_in(ROOT, given.homeworks)
-    students = generated.generate(place / "in", homeworks, given.number)
+def grade_class(place: Path, students: list[generated.Student], jobs: int) -> None:
+    """Grade a generated class and print its table."""
     begun = time.perf_counter()
-    results = grade.grade(place / "in", place / "out", root=ROOT, jobs=given.jobs)
+    with contextlib.redirect_stdout(io.StringIO()):
+        results = grade.grade(place / "in", place / "out", root=ROOT, jobs=jobs)
     minutes = (time.perf_counter() - begun) / 60
     counts, faults = generated.confusion(students, results)
-    print(f"\n{given.number} submissions of {len(homeworks)} homeworks in {minutes:.1f} minutes")
-    print(f"peak memory of the grader or one child: {resident():.0f} MiB")
-    print("\n".join(f"{word}: {number}" for word, number in counts.items()))
+    print(f"\n{len(students)} submissions in {minutes:.1f} minutes; peak {resident():.0f} MiB")
+    print(generated.confusion_table(counts), flush=True)
     if faults:
         sys.exit("misjudged:\n" + "\n".join(faults))
+    wrong = [f"{s.name}: {r}" for s, r in zip(students, results, strict=True) if s.score != r.score]
+    if wrong:
+        sys.exit("other scores than they must have:\n" + "\n".join(wrong))
 
 
 if __name__ == "__main__":

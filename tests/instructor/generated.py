@@ -119,12 +119,13 @@ def _write(folder: Path, student: Student, notebook) -> None:
         scoring.write_imperfect(student.homework, place / "submission.csv")
 
 
-def confusion(students: list[Student], results) -> tuple[dict[str, int], list[str]]:
-    """Return how honest and wrong answers were judged, and a line for each that was misjudged."""
+COUNTS = ("honest accepted", "honest rejected", "wrong accepted", "wrong rejected")
+
+
+def confusion(students: list[Student], results) -> tuple[dict[str, dict[str, int]], list[str]]:
+    """Return how answers were judged, by homework, and a line for each that was misjudged."""
     by_name = {result.student: result for result in results}
-    counts = dict.fromkeys(
-        ("honest accepted", "honest rejected", "wrong accepted", "wrong rejected"), 0
-    )
+    counts = {student.homework: dict.fromkeys(COUNTS, 0) for student in students}
     faults = []
     for student in students:
         result = by_name[student.name]
@@ -132,8 +133,18 @@ def confusion(students: list[Student], results) -> tuple[dict[str, int], list[st
             honest = kind.startswith(HONEST)
             accepted = bool(result.exercises.get(test))
             word = f"{'honest' if honest else 'wrong'} {'accepted' if accepted else 'rejected'}"
-            counts[word] += 1
+            counts[student.homework][word] += 1
             if honest != accepted:
                 cause = result.causes.get(test, result.reason)
                 faults.append(f"{student.homework} {test}: {kind} was {word.split()[1]} ({cause})")
     return counts, faults
+
+
+def confusion_table(counts: dict[str, dict[str, int]]) -> str:
+    """Return the counts as an aligned table, a row for each homework."""
+    lines = [f"{'':20}" + "".join(f"{word:>17}" for word in COUNTS)]
+    lines += [
+        f"{homework:20}" + "".join(f"{row[word]:17}" for word in COUNTS)
+        for homework, row in counts.items()
+    ]
+    return "\n".join(lines)

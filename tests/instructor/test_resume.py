@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dalib_edu.instructor import demo, grade, warm
+from dalib_edu.settings import UserError
 
 pytestmark = pytest.mark.sandbox
 
@@ -96,15 +97,48 @@ def test_what_has_changed_is_graded_again(tmp_path, hand_in):
     assert len(changed) == 1
 
 
+def test_points_that_a_person_gave_meanwhile_are_in_the_table(tmp_path, hand_in):
+    from nbgrader.api import Gradebook
+
+    folder, out = tmp_path / "submissions", tmp_path / "out"
+    answer = "**Question.** Because of inverses."
+    hand_in(folder, "s", lambda notebook: demo.set_source(notebook, "why", answer))
+    (result,) = grade.grade(folder, out, root=FIXTURE)
+    assert (result.score, result.manual_points) == (7, 3)
+    (record,) = out.glob("results/*.json")
+    before = record.read_text()
+    with Gradebook(f"sqlite:///{out}/gradebook.db") as gradebook:
+        given = gradebook.find_grade("why", NAME, NAME, "s")
+        given.manual_score, given.needs_manual_grade = 2.0, False
+        gradebook.db.commit()
+    (result,) = grade.grade(folder, out, root=FIXTURE, resume=True)
+    assert (result.score, result.manual_points, result.exercises["why"]) == (9, 0, 2)
+    assert ",9,10,0,4,3,2" in (out / "grades.csv").read_text()
+    assert record.read_text() == before  # it did not run again
+
+
+def test_two_runs_do_not_write_to_one_folder(tmp_path, hand_in):
+    hand_in(tmp_path / "in", "s")
+    with grade.hold(tmp_path / "out"):
+        (tmp_path / "out" / "gradebook.db").touch()
+        with pytest.raises(UserError, match="another run of dalib-edu grade works there"):
+            grade.grade(tmp_path / "in", tmp_path / "out", root=FIXTURE)
+        (tmp_path / "out" / "gradebook.db").unlink()
+    assert grade.grade(tmp_path / "in", tmp_path / "out", root=FIXTURE)[0].score == 7
+
+
 def test_a_half_written_record_is_no_record(tmp_path, hand_in):
-    hand_in(tmp_path, "s")
+    hand_in(tmp_path / "in", "s")
     known = {h.name: h for h in grade.homeworks_in(FIXTURE, None)}
-    submission = grade.find_submissions(tmp_path)[0]
-    path = grade._record_path(submission, known, tmp_path)
+    submission = grade.find_submissions(tmp_path / "in")[0]
+    with grade.hold(tmp_path / "out"):
+        grade.prepare_course(tmp_path / "out", list(known.values()))
+    api = grade.open_course(tmp_path / "out", True)
+    path = grade._record_path(submission, known, tmp_path / "out")
     path.parent.mkdir()
     for text in ("", "{", "[]", '{"fingerprint": "f"}', '{"fingerprint": "f", "result": {"a": 1}}'):
         path.write_text(text)
-        assert grade._recorded(submission, known, tmp_path, "f") is None
+        assert grade._recorded(submission, known, api, "f") is None
 
 
 @pytest.mark.slow
