@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 Status = Literal["graded", "timeout", "crashed", "out of memory", "malformed"]
 NOTEBOOK_LIMIT = 50_000_000  # bytes; a notebook of text and pictures has a few million
 LARGEST_NOTEBOOK = 300_000_000  # bytes; between the two, outputs are taken out before it is read
+CONFIG_FILE = "nbgrader_config.py"
 CONFIG = """from dalib_edu.instructor.course import configure
 
 c = get_config()  # noqa: F821
@@ -424,21 +425,32 @@ def prepare_course(out: Path, homeworks: list[Homework], sandboxed: bool = True)
     """
     from dalib_edu.instructor.secret_test import take_labels  # imports torch
 
+    given = [homework.source.parents[1] / CONFIG_FILE for homework in homeworks]
+    own = next((path for path in given if path.is_file()), None)
+    write_atomically(out / CONFIG_FILE, own.read_text(encoding="utf-8") if own else CONFIG)
     for homework in homeworks:
         generate_release(read_source(homework.source), homework.name, out)
         take_labels(homework, out)
     open_course(out, sandboxed)  # also where no homework was known
-    write_atomically(out / "nbgrader_config.py", CONFIG)
 
 
 @functools.cache
 def open_course(out: Path, sandboxed: bool) -> "NbGraderAPI":
-    """Return nbgrader's API for a course folder; one a process."""
+    """Return nbgrader's API for a course folder, with its configuration; one a process.
+
+    Raises:
+        UserError: the configuration cannot be read.
+    """
     from nbgrader.apps import NbGraderAPI
     from nbgrader.coursedir import CourseDirectory
-    from traitlets.config import Config
+    from traitlets.config import Config, PyFileConfigLoader
 
     config = configure(Config())
+    try:
+        config.merge(PyFileConfigLoader(CONFIG_FILE, path=str(out)).load_config())
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise UserError(f"course/{CONFIG_FILE} cannot be read ({reason})") from None
     config.CourseDirectory.root = str(out)
     # Other processes write to it, too; each waits for its turn.
     config.CourseDirectory.db_url = f"sqlite:///{out}/gradebook.db?timeout=300"

@@ -358,6 +358,19 @@ def test_a_bad_call_gives_one_line_and_writes_nothing(tmp_path, make, out, messa
     assert files_in(tmp_path) == before
 
 
+def test_the_courses_own_settings_hold(tmp_path, project, hand_in):
+    path = project / "course" / "nbgrader_config.py"
+    path.write_text(grade.CONFIG + "c.GradingExecute.timeout = 3\n")
+    hand_in(tmp_path / "in", "s", source_of("halve", LOOP))
+    (result,) = grade.grade(tmp_path / "in", tmp_path / "out", root=project)
+    assert (result.status, result.score) == ("timeout", 4)
+    assert result.seconds < 60  # by default it would be two minutes
+    assert (tmp_path / "out" / path.name).read_text() == path.read_text()  # for the formgrader
+    path.write_text("c = get_confg()")
+    with pytest.raises(UserError, match=r"nbgrader_config.py cannot be read \(NameError: name"):
+        grade.grade(tmp_path / "in", tmp_path / "new", root=project)
+
+
 def test_control_c_stops_the_class(tmp_path, hand_in, monkeypatch):
     """nbgrader takes it for a fault of the submission and goes on with the next."""
 
