@@ -1,5 +1,6 @@
 """Test pictures from a secret seed: what is handed out, what is kept, and who is judged by it."""
 
+import os
 import random
 import shutil
 import subprocess
@@ -256,6 +257,13 @@ def test_without_the_file_nothing_changes(beside, capsys):
     assert capsys.readouterr().out == ""
 
 
+class Runs:
+    """Makes a folder where it is unpickled."""
+
+    def __reduce__(self):
+        return os.mkdir, ("run",)
+
+
 def broken(name):
     def text(path):
         path.write_text("pictures")
@@ -269,7 +277,7 @@ def broken(name):
         path.write_bytes(content)
 
     def pickled(path):
-        np.savez(path, pictures=np.array([{}], dtype=object))
+        np.savez(path, pictures=np.array([Runs()], dtype=object))
 
     def of_hw1(path):
         shutil.copy(path.with_name("hw1_test_pictures.npz"), path)
@@ -310,6 +318,7 @@ def test_a_broken_file_is_one_line(beside, fault):
     with pytest.raises(UserError, match=r"hw2_test_pictures\.npz: (damaged|these are no)") as found:
         drawings.load("embedded")
     assert "\n" not in str(found.value)
+    assert not (beside / "run").exists()
 
 
 def test_the_check_in_a_notebook_judges_the_form_alone(beside, capsys):
