@@ -152,24 +152,25 @@ def grade(
     concerned = [known[name] for name in names if name in known]
     with hold(out):
         prepare_course(out, concerned, sandboxed)
-        twins = same_predictions(found, known)
-        prints = {submission: fingerprint(submission, known) for submission in found}
         api = open_course(out, sandboxed)
+        prints = {submission: fingerprint(submission, known) for submission in found}
         earlier = {s: _recorded(s, known, api, prints[s]) for s in found} if resume else {}
-        done = {submission: result for submission, result in earlier.items() if result}
+        done = {s: result for s, (result, is_shown) in earlier.items() if result and is_shown}
         todo = [submission for submission in found if submission not in done]
-        waiting = {_full_name(submission, known) for submission in todo}
+        arguments = [
+            (s, known, out, sandboxed, prints[s], earlier[s][0] if resume else None) for s in todo
+        ]
+        waiting = {_full_name(each[0], known) for each in arguments if each[-1] is None}
         draw_ahead([homework for homework in concerned if homework.name in waiting])
-        arguments = [(s, known, out, sandboxed, prints[s], twins.get(s, "")) for s in todo]
-        hide = (
-            show_progress() is False or jobs > 1 or bool(cluster)
-        )  # these have a bar of their own
+        twins = same_predictions(found, known)
+        # Those that work beside each other have a bar of their own.
+        hide = True if not show_progress() or jobs > 1 or cluster else None
         steps = parallel(grade_one, arguments, jobs=jobs, cluster=cluster, title="grading")
-        for number, result in tqdm(steps, "grading", len(todo), disable=True if hide else None):
+        for number, result in tqdm(steps, "grading", len(todo), disable=hide):
             done[todo[number]] = result
-            results = [done[submission] for submission in found if submission in done]
+            results = [_noted(done[s], twins.get(s)) for s in found if s in done]
             write_atomically(out / "grades.csv", grades_csv(results))
-        results = [done[submission] for submission in found]
+        results = [_noted(done[s], twins.get(s)) for s in found]
         write_atomically(out / "grades.csv", grades_csv(results))
         from dalib_edu.instructor.report import class_report
 
@@ -465,7 +466,7 @@ def grade_one(
     out: Path,
     sandboxed: bool,
     print_: str,
-    note: str,
+    earlier: Result | None = None,
 ) -> Result:
     """Grade one submission, in any process, and record the result last of all.
 
@@ -475,14 +476,23 @@ def grade_one(
         out: from ``prepare_course``.
         sandboxed: see ``grade``.
         print_: the submission's fingerprint.
-        note: what to add to the reason, for the teacher alone.
+        earlier: a result that still holds, but for its feedback page, which is written again.
     """
-    result = run_submission(submission, known, open_course(out, sandboxed))
-    reason = "; ".join(text for text in (result.reason, note) if text)
-    result = replace(result, reason=reason)
-    record = json.dumps({"fingerprint": print_, "result": asdict(result)})
+    api = open_course(out, sandboxed)
+    if earlier is None:
+        result = run_submission(submission, known, api)
+    else:
+        result = earlier
+        _write_feedback(result, api)
+    by_hand = _by_hand(result, api)
+    record = json.dumps({"fingerprint": print_, "result": asdict(result), "by_hand": by_hand})
     write_atomically(_record_path(submission, known, out), record)
     return result
+
+
+def _noted(result: Result, note: str | None) -> Result:
+    """Return a result with a note added to its reason, for the teacher alone."""
+    return replace(result, reason="; ".join(text for text in (result.reason, note) if text))
 
 
 def _record_path(submission: Submission, known: dict[str, Homework], out: Path) -> Path:
@@ -493,22 +503,37 @@ def _record_path(submission: Submission, known: dict[str, Homework], out: Path) 
 
 def _recorded(
     submission: Submission, known: dict[str, Homework], api: "NbGraderAPI", print_: str
-) -> Result | None:
-    """Return the result of an earlier run, if nothing has changed since.
+) -> tuple[Result | None, bool]:
+    """Return the result of an earlier run, if nothing was handed in since, and if its page is true.
 
-    Its points are what the gradebook has now: a person may have given some in the meantime.
+    A person may have given points or written comments in the meantime: the points are what the
+    gradebook has now, and the page is not true any more.
     """
     from nbgrader.api import MissingEntry
 
     path = _record_path(submission, known, Path(api.coursedir.root))
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        result = Result(**record["result"]) if record["fingerprint"] == print_ else None
-        if result is None or result.score is None:
-            return result
-        return replace(result, **_points(result.student, result.assignment, api))
+        if record["fingerprint"] != print_:
+            return None, False
+        result = Result(**record["result"])
+        if result.score is not None:
+            result = replace(result, **_points(result.student, result.assignment, api))
+        return result, record["by_hand"] == _by_hand(result, api)
     except (OSError, ValueError, KeyError, TypeError, MissingEntry):
-        return None
+        return None, False
+
+
+def _by_hand(result: Result, api: "NbGraderAPI") -> list[list]:
+    """Return what a person gave for a submission, and wrote to it."""
+    if result.score is None:
+        return []
+    with api.gradebook as gradebook:
+        notebooks = gradebook.find_submission(result.assignment, result.student).notebooks
+        given = [(g.name, g.manual_score, g.extra_credit) for n in notebooks for g in n.grades]
+        written = [(c.name, c.manual_comment, None) for n in notebooks for c in n.comments]
+    said = [list(each) for each in given + written if any(value is not None for value in each[1:])]
+    return sorted(said, key=str)
 
 
 def fingerprint(submission: Submission, known: dict[str, Homework]) -> str:

@@ -105,16 +105,23 @@ def test_points_that_a_person_gave_meanwhile_are_in_the_table(tmp_path, hand_in)
     hand_in(folder, "s", lambda notebook: demo.set_source(notebook, "why", answer))
     (result,) = grade.grade(folder, out, root=FIXTURE)
     assert (result.score, result.manual_points) == (7, 3)
-    (record,) = out.glob("results/*.json")
-    before = record.read_text()
+    graded = out / "autograded" / "s" / NAME / f"{NAME}.ipynb"
+    page = out / "feedback" / "s" / NAME / f"{NAME}.html"
+    before, first = graded.stat().st_mtime_ns, page.read_text()
     with Gradebook(f"sqlite:///{out}/gradebook.db") as gradebook:
         given = gradebook.find_grade("why", NAME, NAME, "s")
         given.manual_score, given.needs_manual_grade = 2.0, False
+        gradebook.find_comment("why", NAME, NAME, "s").manual_comment = "Nearly."
         gradebook.db.commit()
     (result,) = grade.grade(folder, out, root=FIXTURE, resume=True)
     assert (result.score, result.manual_points, result.exercises["why"]) == (9, 0, 2)
     assert ",9,10,0,4,3,2" in (out / "grades.csv").read_text()
-    assert record.read_text() == before  # it did not run again
+    assert "Nearly." not in first
+    assert "Nearly." in page.read_text()
+    written = page.stat().st_mtime_ns
+    assert grade.grade(folder, out, root=FIXTURE, resume=True) == [result]
+    assert page.stat().st_mtime_ns == written
+    assert graded.stat().st_mtime_ns == before  # it did not run again
 
 
 def test_two_runs_do_not_write_to_one_folder(tmp_path, hand_in):
@@ -138,7 +145,7 @@ def test_a_half_written_record_is_no_record(tmp_path, hand_in):
     path.parent.mkdir()
     for text in ("", "{", "[]", '{"fingerprint": "f"}', '{"fingerprint": "f", "result": {"a": 1}}'):
         path.write_text(text)
-        assert grade._recorded(submission, known, api, "f") is None
+        assert grade._recorded(submission, known, api, "f") == (None, False)
 
 
 @pytest.mark.slow
