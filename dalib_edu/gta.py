@@ -180,6 +180,15 @@ def lr_at(step: int, learning_rate: float, decay: float) -> float:
     return learning_rate / (1 + decay * step)
 
 
+def target_weight_at(step: int, weight: float, begin: int) -> float:
+    """Return the weight t of the target's term in F's loss after ``step`` updates.
+
+    Ours, not the paper's: 0 before ``begin``, then ``weight``. Until G draws from source embeddings
+    what it should, its answer to a target embedding says nothing, and F would follow it anywhere.
+    """
+    return weight if step >= begin else 0.0
+
+
 # --- the networks -------------------------------------------------------------------------------
 
 
@@ -482,6 +491,7 @@ class Config:
     decay: float  # of the learning rate, see lr_at
     adversarial_weight: float  # a, see f_loss
     target_weight: float  # t, see f_loss
+    target_from: int  # the step from which t counts, see target_weight_at
     hidden: float  # share of source pictures whose class G is not told, see hiding
 
 
@@ -503,16 +513,19 @@ FULL = Config(
     decay=1e-4,
     adversarial_weight=0.1,
     target_weight=0.3,
+    target_from=0,
     hidden=0.0,
 )
 
-# Two cores, about a minute; tuned on seeds of 100 and above, with one or two seeds a choice, and
-# still unsteady: see course/results/hw4_ablation.json. A hundred times less work than FULL's wants
+# Two cores, about a minute; tuned on seeds of 100 and above: see course/results/hw4_ablation.json.
+# A hundred times less work than FULL's wants
 # - embeddings that stay small, a short z, a G that is faster than D, and an Adam that forgets
 #   quickly: otherwise D won within 400 steps, and G learned nothing that could come back to F;
 # - larger weights: with the published ones F heard thirty times more of its class loss;
 # - a G that is not told the class: told it, it drew without F, and the target lost ten points;
-# - a short warm-up: without one, and after one of 1,500 steps, the target came out lower.
+# - a start in three parts: F and C alone; then G and D as well, which learn to draw from source
+#   embeddings; then the target. With the target from the first step of G and D on, classes changed
+#   places for good in every second run.
 EMBEDDED = replace(
     FULL,
     size=16,
@@ -521,18 +534,20 @@ EMBEDDED = replace(
     filters=8,
     noise=8,
     batch_size=32,
-    steps=2500,
-    warmup=500,
+    steps=4000,
+    warmup=1000,
     learning_rate=1e-3,
     generator_rate=2e-3,
     beta1=0.5,
+    decay=5e-4,
     adversarial_weight=1.0,
     target_weight=1.0,
+    target_from=2000,
     hidden=1.0,
 )
 
 # Enough to see that code trains; an autograder uses it.
-GRADING = replace(EMBEDDED, batch_size=16, steps=6, warmup=2)
+GRADING = replace(EMBEDDED, batch_size=16, steps=6, warmup=2, target_from=4)
 
 PRESETS = {"embedded": EMBEDDED, "full": FULL, "grading": GRADING}
 

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 from statistics import mean, stdev
@@ -17,7 +18,10 @@ NAMES = {
     "stream 1: source-only": "source_only",
     "+ real or drawn alone": "real_fake",
     "all terms": "gta",
+    "all terms, G told the class": "labels_shown",
     "control: no target term": "no_target_term",
+    "control: source as target": "source_as_target",
+    "control: shuffled labels": "shuffled_labels",
 }
 
 
@@ -61,17 +65,45 @@ def test_the_record_is_that_of_the_preset():
         assert run["config"] == asdict(gta.EMBEDDED)
 
 
-def test_what_the_prose_says_of_the_seeds():
-    gains = [
-        a - b for a, b in zip(*(recorded(m).values() for m in ("gta", "source_only")), strict=True)
+def gains(method):
+    """Return what a method gains over source-only, seed by seed, in points."""
+    return [
+        a - b for a, b in zip(*(recorded(m).values() for m in (method, "source_only")), strict=True)
     ]
-    assert [round(gain, 1) for gain in gains] == [13.3, 4.2, 13.0, -16.7, -1.3]
-    assert round(mean(gains), 1) == 2.5
-    assert round(stdev(gains), 1) == 12.4
-    without = list(recorded("no_target_term").values())
-    assert all(
-        abs(a - b) < 2.5 for a, b in zip(without, recorded("source_only").values(), strict=False)
-    )
+
+
+def mean_and_spread(values):
+    return f"{mean(values):.1f} +- {stdev(values):.1f}"
+
+
+def test_what_the_prose_says_of_the_seeds():
+    assert [round(gain, 1) for gain in gains("gta")] == [25.0, 7.3, 16.0, 6.3, 18.2]
+    assert mean_and_spread(gains("gta")) == "14.6 +- 7.8"
+    assert mean_and_spread(gains("real_fake")) == "0.9 +- 1.6"
+    controls = ("no_target_term", "source_as_target", "shuffled_labels")
+    assert [mean_and_spread(gains(c)) for c in controls] == [
+        "1.2 +- 0.9",
+        "1.0 +- 1.3",
+        "0.0 +- 1.4",
+    ]
+    assert mean_and_spread(recorded("labels_shown").values()) == "54.5 +- 10.9"
+
+
+def test_the_method_beats_stream_1_by_ten_points_and_no_control_does():
+    assert mean(gains("gta")) > 10
+    assert min(gains("gta")) > 0
+    for method in set(NAMES.values()) - {"gta", "source_only"}:
+        assert mean(gains(method)) < 2
+
+
+def test_the_readme_shows_the_record():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for method in set(NAMES.values()) - {"source_only"}:
+        values = mean_and_spread(recorded(method).values())
+        gain = mean_and_spread(gains(method))
+        assert re.search(
+            rf"\| [^|]*{re.escape(values)}\)? \| [+-]?{re.escape(gain.lstrip('-'))} \|", text
+        )
 
 
 def test_the_bar_is_below_every_recorded_run_and_far_above_d():

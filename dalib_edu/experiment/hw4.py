@@ -165,12 +165,17 @@ def train(
     functions = _functions(method, config, seed)
     batches = _batches(method, task, config, seed, device)
 
+    def with_target(functions: gta.Functions, done: int) -> gta.Functions:
+        weight = gta.target_weight_at(done, config.target_weight, config.target_from)
+        weight = 0.0 if method == "no_target_term" else weight
+        return replace(functions, f_loss=partial(functions.f_loss, target_weight=weight))
+
     def step(batch: tuple[Tensor, ...], p: float) -> dict[str, float]:
         done = round(p * config.steps)
         optimizers.set_learning_rate(gta.lr_at(done, config.learning_rate, config.decay))
         if method == "source_only" or done < config.warmup:
             return gta.source_only_step(model, optimizers, *batch[:2])
-        return gta.train_step(model, optimizers, functions, *batch)
+        return gta.train_step(model, optimizers, with_target(functions, done), *batch)
 
     return model, fit(step, batches, config.steps, title=f"{method}, seed {seed}")
 
@@ -201,11 +206,8 @@ def _signed(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _functions(method: str, config: gta.Config, seed: int) -> gta.Functions:
-    """Return the losses of a method."""
-    target_weight = 0.0 if method == "no_target_term" else config.target_weight
-    f_loss = partial(
-        gta.f_loss, adversarial_weight=config.adversarial_weight, target_weight=target_weight
-    )
+    """Return the losses of a method; how much the target counts in F's is not set yet."""
+    f_loss = partial(gta.f_loss, adversarial_weight=config.adversarial_weight)
     share = 0.0 if method == "labels_shown" else config.hidden
     functions = gta.Functions(generator_input=gta.hiding(share), f_loss=f_loss)
     return _shuffled(functions, seed) if method == "shuffled_labels" else functions
@@ -218,11 +220,11 @@ def _shuffled(functions: gta.Functions, seed: int) -> gta.Functions:
     def shuffle(labels: Tensor) -> Tensor:
         return labels[torch.randperm(len(labels), generator=generator).to(labels.device)]
 
-    def f_loss(class_logits, fake_source, fake_target, labels):
+    def f_loss(class_logits, fake_source, fake_target, labels, **weights):
         # The class term stays right: stream 1 is not what is tested here.
         right = gta.c_loss(class_logits, labels)
         wrong = shuffle(labels)
-        adversarial = functions.f_loss(class_logits, fake_source, fake_target, wrong)
+        adversarial = functions.f_loss(class_logits, fake_source, fake_target, wrong, **weights)
         return right + adversarial - gta.c_loss(class_logits, wrong)
 
     return replace(

@@ -13,7 +13,16 @@ from dalib_edu.experiment import core, hw4
 from dalib_edu.experiment.hw4 import CONTROLS, METHODS, Task, run_one
 from dalib_edu.settings import UserError
 
-TINY = replace(gta.EMBEDDED, width=3, filters=2, noise=3, batch_size=8, steps=6, warmup=2)
+TINY = replace(
+    gta.EMBEDDED,
+    width=3,
+    filters=2,
+    noise=3,
+    batch_size=8,
+    steps=6,
+    warmup=2,
+    target_from=4,
+)
 NAMES = ("bar", "cross")
 ADAPTING = [method for method in METHODS if method != "source_only"]
 
@@ -168,10 +177,11 @@ def test_each_method_has_the_weights_that_it_is_named_for(task, monkeypatch):
     for method in ADAPTING:
         seen = spied(task, method, monkeypatch, "f_loss")
         assert len(seen) == 12 - TINY.warmup
-        for _, options in seen:
-            assert options["adversarial_weight"] == TINY.adversarial_weight
-            expected = 0 if method == "no_target_term" else TINY.target_weight
-            assert options["target_weight"] == expected
+        weights = [options["target_weight"] for _, options in seen]
+        assert all(o["adversarial_weight"] == TINY.adversarial_weight for _, o in seen)
+        t = 0 if method == "no_target_term" else TINY.target_weight
+        deaf = TINY.target_from - TINY.warmup
+        assert weights == [0] * deaf + [t] * (12 - TINY.warmup - deaf)
 
 
 def test_real_fake_learns_no_classes_in_stream_2(task):
@@ -199,8 +209,9 @@ def test_shuffled_labels_reach_stream_2_and_stream_1_stays_right():
         assert loss.item() == pytest.approx(0.9 * 50 + data_terms * bce, rel=0.2)
     a, t = TINY.adversarial_weight, TINY.target_weight
     logits = 50.0 * torch.eye(10)[labels]  # stream 1 is right, so that only stream 2 costs
-    assert right.f_loss(logits, sure, sure, labels).item() == pytest.approx(a * t * bce, abs=1e-5)
-    loss = wrong.f_loss(logits, sure, sure, labels).item()
+    loss = right.f_loss(logits, sure, sure, labels, target_weight=t).item()
+    assert loss == pytest.approx(a * t * bce, abs=1e-5)
+    loss = wrong.f_loss(logits, sure, sure, labels, target_weight=t).item()
     assert loss == pytest.approx(a * (0.9 * 50 + t * bce), rel=0.2)
 
 
