@@ -571,7 +571,9 @@ def run_submission(
             raise Malformed(f"there is no homework {submission.assignment!r}")
         destination = course / "submitted" / submission.student / name
         repairs = take_in(submission, known[name], destination)
+        before = _answers(submission.student, name, course)
         _autograde(submission.student, name, api)
+        _keep_settled(submission.student, name, api, before)
     except Malformed as error:
         result = Result(submission.student, name, "malformed", str(error))
         _write_plain_feedback(result, course)
@@ -586,6 +588,28 @@ def _autograde(student: str, name: str, api: "NbGraderAPI") -> None:
         answer = api.autograde(name, student, force=True, create=True)
     if not answer["success"]:
         raise Malformed(_why(answer))
+
+
+def _answers(student: str, name: str, course: Path) -> dict[str, str]:
+    """Return the cells of a graded notebook by their grade_id; none where there is none yet."""
+    path = course / "autograded" / student / name / f"{name}.ipynb"
+    cells = nbformat.read(path, as_version=4).cells if path.is_file() else []
+    return {c.metadata.nbgrader.grade_id: c.source for c in cells if "nbgrader" in c.metadata}
+
+
+def _keep_settled(student: str, name: str, api: "NbGraderAPI", before: dict[str, str]) -> None:
+    """Leave answers as graded that a person has graded and that are what they were.
+
+    nbgrader keeps their points and asks for all of them to be graded again.
+    """
+    now = _answers(student, name, Path(api.coursedir.root))
+    with api.gradebook as gradebook:
+        for notebook in gradebook.find_submission(name, student).notebooks:
+            for grade in notebook.grades:
+                same = grade.name in before and before[grade.name] == now.get(grade.name)
+                if same and grade.manual_score is not None:
+                    grade.needs_manual_grade = False
+        gradebook.db.commit()
 
 
 def _why(answer: dict) -> str:

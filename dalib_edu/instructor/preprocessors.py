@@ -766,7 +766,7 @@ class HideTests(NbGraderPreprocessor):
                 _hide_in_test(cell)
             for output in cell.get("outputs", []):
                 _hide_in_output(output, hidden)
-        note = _note(nb.metadata.get("dalib_edu", {}))
+        note = _note(nb.metadata.get("dalib_edu", {}), nb)
         if note:
             nb.cells.insert(0, nbformat.v4.new_markdown_cell(note))
         return nb, resources
@@ -836,11 +836,24 @@ def _hide_in_output(output: NotebookNode, hidden: Iterable[str]) -> None:
                 output.data[kind] = blank(value)
 
 
-def _note(entries: dict) -> str:
+def _note(entries: dict, nb: NotebookNode) -> str:
     """Return what a student should know about the run, as markdown; empty for nothing."""
     lines = []
     if entries.get("status", GRADED) != GRADED:
         lines.append(f"**The run ended early ({entries['status']}):** {entries['reason']}.")
     if entries.get("repairs"):
         lines.append("**Mended before the run:** " + "; ".join(entries["repairs"]) + ".")
+    causes = [f"- `{_grade_id(cell)}`: {_cause(cell)}" for cell in nb.cells if _cause(cell)]
+    if causes:
+        lines.append("**Where points were lost, and why:**\n\n" + "\n".join(causes))
     return "\n\n".join(lines)
+
+
+def _cause(cell: NotebookNode) -> str:
+    """Return in one line why a test gave no points, as far as students may know; or nothing."""
+    if not utils.is_grade(cell) or utils.is_solution(cell):
+        return ""
+    errors = [output for output in cell.get("outputs", []) if output.output_type == "error"]
+    lines = [e.evalue if e.ename == "CheckFailed" else _one_line(e) for e in errors]
+    text = " ".join("; ".join(lines).split())[:500]
+    return re.sub(r"([<>&*_`\[\]$\\])", r"\\\1", text)

@@ -1,8 +1,9 @@
 """The class at a glance: one HTML file for the teacher, and who wrote the same as whom."""
 
 import ast
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from html import escape
 from itertools import combinations
 from pathlib import Path
@@ -14,6 +15,8 @@ from dalib_edu.instructor.build import Homework, read_source, without_markers
 from dalib_edu.instructor.grade import Result
 
 ALIKE = 0.6  # share of a homework's exercises from which two submissions are named
+NEAR = 0.8  # share of their pieces that two nearly equal answers have in common
+LONG = 40  # pieces, about four lines; shorter answers are compared as a whole alone
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; margin: 1rem 0 }
@@ -147,18 +150,19 @@ def _alike(results: list[Result], out: Path, homework: Homework) -> str:
             }
     number = len(answers["the course's solution"])
     rows = [
-        (one, other, same, number)
-        for (one, other), same in _pairs(answers).items()
-        if same >= max(2, ALIKE * number)
+        (one, other, same, near, number)
+        for one, other, same, near in _pairs(answers, untouched)
+        if same + near >= max(2, ALIKE * number)
     ]
     if not rows:
         return ""
-    rows.sort(key=lambda row: -row[2])
+    rows.sort(key=lambda row: (-row[2] - row[3], -row[2]))
     text = (
-        "<p>The same code but for names, comments and layout. Short answers are often the same by "
-        "chance; this costs nobody a point, and is for you to look at.</p>"
+        "<p>The same: but for names, comments and layout. Nearly: long answers that differ in a "
+        "line or two. Short answers are often the same by chance; this costs nobody a point, and "
+        "is for you to look at.</p>"
     )
-    head = ("one", "other", "exercises alike", "of")
+    head = ("one", "other", "exercises the same", "nearly", "of")
     return "<h2>Alike</h2>" + text + _table(head, rows[:50])
 
 
@@ -167,13 +171,36 @@ def _stubs(out: Path, homework: Homework) -> list:
     return nbformat.read(path, as_version=4).cells if path.is_file() else []
 
 
-def _pairs(answers: dict[str, dict[str, str]]) -> Counter:
-    """Return the number of exercises in which two have the same shape, by the two names."""
-    holders: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for student, shapes in answers.items():
-        for item in shapes.items():
-            holders[item].append(student)
-    return Counter(pair for names in holders.values() for pair in combinations(names, 2))
+def _pairs(
+    answers: dict[str, dict[str, str]], untouched: dict[str, str]
+) -> Iterator[tuple[str, str, int, int]]:
+    """Yield two names, and in how many exercises they are the same and nearly the same."""
+    given = {exercise: _pieces(shape) for exercise, shape in untouched.items()}
+    pieces = {
+        name: {e: _pieces(shape) - given.get(e, set()) for e, shape in shapes.items()}
+        for name, shapes in answers.items()
+    }
+    for one, other in combinations(answers, 2):
+        common = answers[one].keys() & answers[other].keys()
+        same = {each for each in common if answers[one][each] == answers[other][each]}
+        near = sum(_near(pieces[one][each], pieces[other][each]) for each in common - same)
+        if same or near:
+            yield one, other, len(same), near
+
+
+def _pieces(shape: str) -> set[tuple[str, ...]]:
+    """Return all runs of five words of a shape, in which all local names are one."""
+    words = re.findall(r"\w+", re.sub(r"'v\d+'", "'v'", shape))
+    return {tuple(words[place : place + 5]) for place in range(len(words) - 4)}
+
+
+def _near(one: set, other: set) -> bool:
+    """Return whether two answers are long and share most of their pieces."""
+    few, many = sorted((len(one), len(other)))
+    if few < LONG or few < NEAR * many:
+        return False
+    common = len(one & other)
+    return common >= NEAR * (few + many - common)
 
 
 def _shapes(cells: list, names: set[str] | None = None) -> dict[str, str]:

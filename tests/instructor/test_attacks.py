@@ -36,4 +36,5 @@ def test_feedback_names_the_cause(graded):
     place = graded[1] / "feedback" / "patches_comparisons" / attackers.NAME
     page = demo.page_text((place / f"{attackers.NAME}.html").read_text())
     assert "Not yet: lambda_at:" in page
+    assert "Where points were lost, and why: test_lambda_at: lambda_at:" in page
     assert "881188" not in page

@@ -249,7 +249,11 @@ def test_grading_again_keeps_what_a_person_gave(tmp_path, hand_in):
         given.manual_score, given.needs_manual_grade = 2.0, False
         gradebook.db.commit()
     result = grade.grade(folder, out, root=FIXTURE)[0]
-    assert result.score == 9
+    assert (result.score, result.manual_points) == (9, 0)
+    path = folder / "s" / NAME / f"{NAME}.ipynb"
+    path.write_text(path.read_text().replace("Because of", "For the sake of"))
+    result = grade.grade(folder, out, root=FIXTURE)[0]
+    assert (result.score, result.manual_points) == (9, 3)  # the points stay, and somebody looks
 
 
 def test_the_same_predictions_are_noted_and_cost_nothing(tmp_path, hand_in):

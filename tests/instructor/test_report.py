@@ -1,10 +1,13 @@
 """The class report: figures that can be counted by hand, and who wrote the same as whom."""
 
+import ast
+
+import generated
 import nbformat
 import pytest
 
 from dalib_edu.instructor import demo, report
-from dalib_edu.instructor.build import homeworks_in, release_text
+from dalib_edu.instructor.build import find_root, homeworks_in, release_text
 from dalib_edu.instructor.grade import Result
 
 NAME = "hw0_tiny"
@@ -84,5 +87,43 @@ def test_the_same_code_is_pointed_out(tmp_path, source, release, project, copies
     path.write_text(release_text(source, NAME))
     results = [result(student, 7.0) for student in mine]
     text = demo.page_text(report.class_report(results, tmp_path, known))
-    assert ("ada ben 2 2" in text) == copies
+    assert ("ada ben 2 0 2" in text) == copies
     assert "cleo dan" not in text  # two stubs are no copies
+
+
+def shapes_of(texts):
+    return {exercise: report.shape_of(text) for exercise, text in texts.items()}
+
+
+def tabled(homework):
+    """Return a homework's honest answers by exercise, and the students' stubs."""
+    source, release = generated._prepare(homework)
+    honest = {}
+    for exercise in demo.exercises_in(source):
+        choices = generated._choices(homework.name, exercise.answer, source, whole=False)
+        texts = [text for kind, text in choices if kind.startswith("alternative")]
+        honest[exercise.answer] = sorted(set(texts))
+    stubs = {c.id: c.source for c in release.cells if c.id in honest}
+    return {e: texts for e, texts in honest.items() if texts}, shapes_of(stubs)
+
+
+def a_line_more(text):
+    """Return an answer with one more statement at the beginning of each function."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.body.insert(0, ast.parse("unused = 1 + 1").body[0])
+    return ast.unparse(tree)
+
+
+@pytest.mark.parametrize("homework", homeworks_in(find_root())[1:], ids=lambda h: h.name)
+def test_who_changes_a_line_is_pointed_out_and_who_wrote_alone_is_not(homework):
+    """Honest students: each exercise in a way that no other of them took."""
+    honest, stubs = tabled(homework)
+    number = min(map(len, honest.values()))
+    students = {f"s{i}": {e: texts[i] for e, texts in honest.items()} for i in range(number)}
+    copied = {e: a_line_more(text) for e, text in students["s0"].items()}
+    answers = {name: shapes_of(texts) for name, texts in {**students, "copy": copied}.items()}
+    enough = max(2, report.ALIKE * len(honest))
+    pairs = report._pairs(answers, stubs)
+    assert [(a, b) for a, b, same, near in pairs if same + near >= enough] == [("s0", "copy")]

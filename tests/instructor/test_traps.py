@@ -210,9 +210,14 @@ def test_feedback_keeps_the_cause_of_a_visible_failure(ours):
     assert "NameError" in page
     assert "cell double_test was missing" in page
     wrong = demo.page_text(ours.feedback("g_wrong"))
-    assert "a hidden test failed with AssertionError" in wrong
+    lost = (
+        "Where points were lost, and why: double_test: HiddenTestFailed a hidden test failed with"
+    )
+    assert f"{lost} AssertionError" in wrong
     crashed = demo.page_text(ours.feedback("e_leaves"))
     assert "The run ended early (crashed)" in crashed
+    assert "halve_test: DeadKernelError not run: the kernel left with exit code 1" in crashed
+    assert "Where points were lost" not in demo.page_text(ours.feedback("c_right"))
 
 
 def test_the_existing_release_keeps_a_new_gradebook_empty(tmp_path, source):
