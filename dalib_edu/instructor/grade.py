@@ -111,8 +111,8 @@ def grade(
 ) -> list[Result]:
     """Grade a folder of submissions and write grades.csv, feedback and a gradebook.
 
-    ``out`` becomes an nbgrader course folder: ``nbgrader formgrader`` run in it goes on with the
-    answers that a person grades. Grading again keeps what was graded by hand.
+    ``out`` becomes an nbgrader course folder: the formgrader of a JupyterLab started in it goes on
+    with the answers that a person grades. Grading again keeps what was graded by hand.
 
     Args:
         submissions: ``student/homework/notebook.ipynb``, ``student/notebook.ipynb``, or the flat
@@ -124,7 +124,7 @@ def grade(
         jobs: submissions at a time on this machine.
         cluster: see ``jobs.parallel``; its workers must see the same folders.
         resume: keep the results of submissions that were graded before and have not changed since,
-            nor their homework.
+            nor their homework. Points and comments that a person gave are brought up to date.
 
     Returns:
         One result for each submission, in the order of the students' names.

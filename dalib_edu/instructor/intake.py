@@ -16,8 +16,8 @@ from pathlib import Path, PurePosixPath
 
 from dalib_edu.settings import UserError
 
-LARGEST_FILE = 60_000_000  # bytes, unpacked
-LARGEST_SUBMISSION = 200_000_000  # bytes, unpacked
+LARGEST_FILE = 150_000_000  # bytes, unpacked
+LARGEST_SUBMISSION = 300_000_000  # bytes, unpacked
 MOST_FILES = 200  # of one student
 MOODLE = re.compile(r"(?P<student>.+_\d+)_assignsubmission_[a-z]+(?:_(?P<file>.*))?")
 CANVAS = re.compile(r"(?P<student>[^_]+)(?:_LATE)?_(?P<id>\d+)_\d+_(?P<file>.+)")
