@@ -23,6 +23,7 @@ from dalib_edu.instructor.sandbox import (
     stranger,
     wrap,
 )
+from dalib_edu.settings import cache_folder
 
 STARTUP = 300  # seconds, on a busy machine
 GRACE = 10  # seconds for a cell to stop once it is interrupted
@@ -209,7 +210,7 @@ class Session:
 
 
 @functools.cache
-def _held() -> dict[tuple[Limits, str], Zygote]:
+def _held() -> dict[tuple[Limits, str, Path], Zygote]:
     return {}
 
 
@@ -220,7 +221,7 @@ def warm_zygote(limits: Limits, scale: str) -> Zygote:
         limits: for each submission.
         scale: ``DALIB_EDU_SCALE`` inside.
     """
-    held, key = _held(), (limits, scale)
+    held, key = _held(), (limits, scale, cache_folder())
     if key not in held or held[key].process.poll() is not None:
         for old in held.values():
             old.close()
