@@ -9,19 +9,23 @@
   notebooks without the training. The confusion table must be perfect.
 - A class of 200 with known answers (the course's, honest others, typical wrong ones, stubs) over
   all homeworks, graded with one command. Its confusion table must be perfect, too.
-- Memory: the largest that this process or one of its children took, after each part.
+- Memory of all processes together, early and late in the class: it must not grow.
 """
 
 import argparse
 import contextlib
 import io
-import resource
+import os
+import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import nbformat
+import psutil
 from nbgrader.apps import NbGraderAPI
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
@@ -30,7 +34,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "instructor"))
 import generated  # noqa: E402
 
-from dalib_edu.instructor import demo, grade  # noqa: E402
+from dalib_edu.instructor import demo, grade, sandbox  # noqa: E402
 from dalib_edu.instructor.build import (  # noqa: E402
     homeworks_in,
     quiet_nbgrader,
@@ -81,27 +85,31 @@ def plain_seconds(folder: Path, number: int) -> float:
 def our_seconds(folder: Path, number: int, jobs: int) -> float:
     """Return the seconds that this grader takes for each submission beyond the first ``jobs``."""
     hand_in(folder / "in", number)
-    marks = []
-    write = grade.write_atomically
-
-    def timed(path: Path, text: str) -> None:
-        write(path, text)
-        if path.name == "grades.csv":
-            marks.append(time.perf_counter())
-
-    grade.write_atomically = timed
-    try:
+    marks: list[float] = []
+    with after_each(lambda: marks.append(time.perf_counter())):
         results = grade.grade(folder / "in", folder / "out", root=TRIVIAL, jobs=jobs)
-    finally:
-        grade.write_atomically = write
     assert {(r.status, r.score) for r in results} == {("graded", 100)}, results
     return (marks[number - 1] - marks[jobs - 1]) / (number - jobs)
 
 
-def resident() -> float:
-    """Return the largest memory of this process and of its children so far, in MiB."""
-    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return max(resource.getrusage(kind).ru_maxrss for kind in kinds) / 1024
+@contextlib.contextmanager
+def after_each(function: Callable[[], None]) -> Iterator[None]:
+    """Call a function whenever a submission has been graded."""
+    write = grade.write_atomically
+
+    def written(path: Path, text: str) -> None:
+        write(path, text)
+        if path.name == "grades.csv":
+            function()
+
+    with mock.patch.object(grade, "write_atomically", written):
+        yield
+
+
+def in_use() -> float:
+    """Return the memory of this process and of all that it started, in MiB."""
+    own = psutil.Process().memory_info().rss
+    return (own + sandbox.usage(os.getpid(), sys.maxsize)[0]) / 2**20
 
 
 def main() -> None:
@@ -136,12 +144,17 @@ def main() -> None:
 
 def grade_class(place: Path, students: list[generated.Student], jobs: int) -> None:
     """Grade a generated class and print its table."""
-    begun = time.perf_counter()
-    with contextlib.redirect_stdout(io.StringIO()):
+    begun, memory = time.perf_counter(), []
+    with contextlib.redirect_stdout(io.StringIO()), after_each(lambda: memory.append(in_use())):
         results = grade.grade(place / "in", place / "out", root=ROOT, jobs=jobs)
     minutes = (time.perf_counter() - begun) / 60
     counts, faults = generated.confusion(students, results)
-    print(f"\n{len(students)} submissions in {minutes:.1f} minutes; peak {resident():.0f} MiB")
+    fifth = max(1, len(memory) // 5)
+    early, late = (statistics.median(part) for part in (memory[fifth:][:fifth], memory[-fifth:]))
+    print(
+        f"\n{len(students)} submissions in {minutes:.1f} minutes; memory in the second fifth of "
+        f"them {early:.0f} MiB, in the last {late:.0f} MiB"
+    )
     print(generated.confusion_table(counts), flush=True)
     if faults:
         sys.exit("misjudged:\n" + "\n".join(faults))
