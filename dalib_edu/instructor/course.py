@@ -33,6 +33,7 @@ def configure(c: Config) -> Config:
     from nbgrader import preprocessors as theirs
 
     from dalib_edu.instructor import preprocessors as ours
+    from dalib_edu.instructor.pages import FeedbackPages
 
     put_tools_on_path()
     c.CourseDirectory.course_id = COURSE_ID
@@ -57,6 +58,7 @@ def configure(c: Config) -> Config:
         theirs.AssignLatePenalties,
         theirs.CheckCellMetadata,
     ]
+    c.GenerateFeedback.exporter_class = FeedbackPages
     c.GenerateFeedback.preprocessors = [
         theirs.GetGrades,
         ours.HideTests,

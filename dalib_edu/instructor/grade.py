@@ -573,7 +573,8 @@ def run_submission(
         repairs = take_in(submission, known[name], destination)
         before = _answers(submission.student, name, course)
         _autograde(submission.student, name, api)
-        _keep_settled(submission.student, name, api, before)
+        if before:
+            _keep_settled(submission.student, name, api, before)
     except Malformed as error:
         result = Result(submission.student, name, "malformed", str(error))
         _write_plain_feedback(result, course)
