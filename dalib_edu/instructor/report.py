@@ -16,6 +16,7 @@ from dalib_edu.instructor.grade import Result
 
 ALIKE = 0.6  # share of a homework's exercises from which two submissions are named
 NEAR = 0.8  # share of their pieces that two nearly equal answers have in common
+MOST_PAIRS = 50
 LONG = 40  # pieces, about four lines; shorter answers are compared as a whole alone
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
@@ -162,8 +163,10 @@ def _alike(results: list[Result], out: Path, homework: Homework) -> str:
         "line or two. Short answers are often the same by chance; this costs nobody a point, and "
         "is for you to look at.</p>"
     )
+    if len(rows) > MOST_PAIRS:
+        text += f"<p>{len(rows)} pairs; the {MOST_PAIRS} that have most in common:</p>"
     head = ("one", "other", "exercises the same", "nearly", "of")
-    return "<h2>Alike</h2>" + text + _table(head, rows[:50])
+    return "<h2>Alike</h2>" + text + _table(head, rows[:MOST_PAIRS])
 
 
 def _stubs(out: Path, homework: Homework) -> list:

@@ -134,6 +134,11 @@ def test_two_runs_do_not_write_to_one_folder(tmp_path, hand_in):
     assert grade.grade(tmp_path / "in", tmp_path / "out", root=FIXTURE)[0].score == 7
 
 
+def test_a_fault_inside_is_not_taken_for_another_run(tmp_path):
+    with pytest.raises(BlockingIOError), grade.hold(tmp_path / "out"):
+        raise BlockingIOError("no process can be started")
+
+
 def test_a_half_written_record_is_no_record(tmp_path, hand_in):
     hand_in(tmp_path / "in", "s")
     known = {h.name: h for h in grade.homeworks_in(FIXTURE, None)}
