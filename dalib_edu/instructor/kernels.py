@@ -1,12 +1,16 @@
 """Start kernels of this very interpreter, with an environment of their own."""
 
+import contextlib
 import os
 import shutil
 import sys
 from pathlib import Path
 
+import zmq
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
+
+SEND_TIMEOUT = 10_000  # milliseconds
 
 
 class ThisInterpreter(KernelSpecManager):
@@ -41,13 +45,24 @@ def limited_kernels(memory_limit: int) -> ThisInterpreter:
 
 
 class OwnKernelManager(AsyncKernelManager):
-    """A kernel manager whose kernels are of this interpreter."""
+    """A kernel manager whose kernels are of this interpreter.
+
+    A kernel can spoil its own sockets. Then nothing can be sent to it any more, and jupyter_client
+    would wait for ever.
+    """
 
     def __init__(self, **kwargs) -> None:
         kwargs.setdefault("kernel_spec_manager", ThisInterpreter())
         if os.name == "posix":
             kwargs.setdefault("transport", "ipc")  # no port that others on the machine can reach
         super().__init__(**kwargs)
+        self.context.setsockopt(zmq.SNDTIMEO, SEND_TIMEOUT)
+
+    async def _async_interrupt_kernel(self) -> None:
+        with contextlib.suppress(zmq.Again):  # it is ended soon
+            await super()._async_interrupt_kernel()
+
+    interrupt_kernel = _async_interrupt_kernel
 
 
 def kernel_environment(home: Path, scale: str, threads: int) -> dict[str, str]:

@@ -16,12 +16,14 @@ import math
 import re
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from itertools import pairwise, takewhile
 from pathlib import Path
 
 import nbformat
+import zmq
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.client import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -44,6 +46,7 @@ from dalib_edu.instructor.warm import Died, TooSlow, begin
 
 GRADED, TIMEOUT, CRASHED, OUT_OF_MEMORY = "graded", "timeout", "crashed", "out of memory"
 PUT_BACK_TIMEOUT = 60  # seconds
+STUCK = 30  # seconds after the limit of a cell that was not to be interrupted
 STUB = "YOUR ANSWER HERE"
 
 
@@ -421,6 +424,8 @@ class GradingExecute(Execute):
             self._timed_out_at: int | None = None
             self._asking, self._own_timeout = False, None
             status, reason = self._run(nb, environment)
+            if self._lost:  # no fault of the submission, which cannot reach its sandbox
+                status, reason = self._run(nb, environment)
             seconds = round(time.monotonic() - self._begun, 1)
             record(nb, status=status, reason=reason, seconds=seconds)
         return nb, resources
@@ -445,7 +450,7 @@ class GradingExecute(Execute):
 
     def _run(self, nb: NotebookNode, environment: dict[str, str]) -> tuple[str, str]:
         """Execute the cells; return the status and the reason."""
-        index = -1
+        index, self._lost, self._stuck = -1, False, False
         with self._process(environment):
             try:
                 for index, cell in enumerate(nb.cells):
@@ -454,7 +459,7 @@ class GradingExecute(Execute):
                         _fail_from(nb, index, "CellTimeoutError", "not run: the time was up")
                         return TIMEOUT, f"more than {self.total_timeout} s in all"
                     self._run_cell(cell, index)
-            except (DeadKernelError, Died):
+            except (DeadKernelError, Died, zmq.Again):
                 status, reason = self._cause_of_death()
                 where = f"{reason} in {cell_label(nb, index)}"
                 _fail_from(nb, index, "DeadKernelError", f"not run: {where}")
@@ -487,15 +492,40 @@ class GradingExecute(Execute):
                 self._handle = getattr(self._provisioner, "process", None)
                 yield
 
+    @contextlib.contextmanager
+    def _ended_if_stuck(self, cell: NotebookNode) -> Iterator[None]:
+        """Kill a kernel that has spoilt its own sockets: nbclient would wait for it for ever."""
+        if self._handle is None:
+            yield
+            return
+
+        def end() -> None:
+            self._stuck = True
+            self.kc.hb_channel.stop = lambda: None  # its thread waits for ever, too
+            self._handle.kill()
+
+        timer = threading.Timer(self._get_timeout(cell) + STUCK, end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
     def _cause_of_death(self) -> tuple[str, str]:
         if self._session is not None:
-            return cause_of_death(self._session.exit_code(), self._zygote.watch)
+            code, watch = self._session.exit_code(), self._zygote.watch
+            self._lost = code is None and watch.verdict is None
+            return cause_of_death(code, watch)
+        if self._stuck:
+            return CRASHED, "the kernel does not answer any more"
         code = self._handle.poll() if self._handle is not None else None
         return cause_of_death(code, getattr(self._provisioner, "watch", None))
 
     def _execute(self, cell: NotebookNode, index: int, store_history: bool = True) -> None:
         if self._session is None:
-            self.execute_cell(cell, index, store_history=store_history)
+            with self._ended_if_stuck(cell):
+                self.execute_cell(cell, index, store_history=store_history)
             return
         if cell.cell_type != "code" or not cell.source.strip():
             return
@@ -542,6 +572,7 @@ class GradingExecute(Execute):
     def _run_cell(self, cell: NotebookNode, index: int) -> None:
         """Run a cell; a test that asks for checks alone is judged here, from the answers."""
         calls = None
+        cell.metadata.pop("dalib_edu", None)
         if cell.cell_type == "code" and utils.is_grade(cell) and utils.is_locked(cell):
             calls = calls_in(cell.source)
             if calls is None or not self.sandboxed:  # otherwise no run has touched the files
@@ -665,7 +696,9 @@ def cause_of_death(code: int | None, watch: Watch | None) -> tuple[str, str]:
         return watch.verdict
     if watch is not None and code is not None and code > 128:
         code = 128 - code  # bubblewrap, like a shell, adds 128 to the signal's number
-    if code is None or code >= 0:
+    if code is None:
+        return CRASHED, "the kernel does not answer any more"
+    if code >= 0:
         return CRASHED, f"the kernel left with exit code {code}"
     if code == -signal.SIGKILL:
         # Nobody else kills kernels: it is what Linux does when memory runs out.
