@@ -6,6 +6,7 @@ an honest solution may do either.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -218,6 +219,9 @@ def _mix(weights: Weights, terms: Mapping[str, Tensor]) -> Tensor:
     return sum(weight * terms[name] for name, weight in weights.items())
 
 
+SURE_OF_CLASSES = "the classes are sure, too"
+
+
 def _loss_cases(parts: tuple[str, ...], seed: int) -> list[Case]:
     """Draw logits for ``parts``, of ``real``, ``source``, ``target`` and ``class_c``."""
     rng = np.random.default_rng(seed)
@@ -235,6 +239,7 @@ def _loss_cases(parts: tuple[str, ...], seed: int) -> list[Case]:
             ("one picture of each", 1, 1, classes, np.float32, 1.0),
             ("two classes", n, m, 2, np.float32, 1.0),
             ("D is sure of itself", n, m, classes, np.float32, float(rng.uniform(200, 400))),
+            (SURE_OF_CLASSES, n, m, classes, np.float32, 1.5),
         ]
     cases = []
     for name, n, m, classes, dtype, scale in kinds:
@@ -247,7 +252,8 @@ def _loss_cases(parts: tuple[str, ...], seed: int) -> list[Case]:
                     logits[:2] = -scale, scale  # sure of either
                 case[part] = logits.astype(dtype)
                 part = f"class_{part}"
-            case[part] = (rng.normal(size=(count, classes)) * 1.5).astype(dtype)
+            of_classes = 200 if name == SURE_OF_CLASSES else 1.5
+            case[part] = (rng.normal(size=(count, classes)) * of_classes).astype(dtype)
         cases.append(case)
     return cases
 
@@ -475,6 +481,12 @@ def _f_cases(seed: int) -> list[Case]:
         if number % 2 == 0:  # the others leave the weights at their defaults
             case["weights"] = np.round(rng.uniform((0.2, 0.4), (0.9, 2.0)), 3)
     cases.append({**cases[0], "name": "weights of 0", "weights": np.zeros(2)})
+    if seed != VISIBLE:
+        for name, weights in (
+            ("a target weight of 0", (0.7, 0.0)),
+            ("large weights", (3.0, 5.0)),
+        ):
+            cases.append({**cases[1], "name": name, "weights": np.array(weights)})
     return cases
 
 
@@ -634,15 +646,15 @@ lr_at = Check("lr_at", _lr_cases, _lr_probe, _lr_judge, gta.lr_at)
 
 # --- tiny F, C, G and D -------------------------------------------------------------------------
 
-CLASSES, CHANNELS, SIDE, FEATURES, NOISE = 3, 2, 2, 4, 2
+CHANNELS, SIDE, FEATURES, NOISE = 2, 2, 4, 2
 PIXELS = CHANNELS * SIDE * SIDE
 
 
 class _TinyDiscriminator(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, classes: int) -> None:
         super().__init__()
         self.shared = nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, 5), nn.Tanh())
-        self.data, self.classes = nn.Linear(5, 1), nn.Linear(5, CLASSES)
+        self.data, self.classes = nn.Linear(5, 1), nn.Linear(5, classes)
 
     def forward(self, images: Tensor) -> gta.Judgement:
         hidden = self.shared(images)
@@ -650,17 +662,17 @@ class _TinyDiscriminator(nn.Module):
 
 
 class _Tiny(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, classes: int) -> None:
         super().__init__()
-        self.classes = CLASSES
+        self.classes = classes
         self.feature_extractor = nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, FEATURES), nn.Tanh())
-        self.label_classifier = nn.Linear(FEATURES, CLASSES)
+        self.label_classifier = nn.Linear(FEATURES, classes)
         self.generator = nn.Sequential(
-            nn.Linear(CLASSES + 1 + FEATURES + NOISE, PIXELS),
+            nn.Linear(classes + 1 + FEATURES + NOISE, PIXELS),
             nn.Tanh(),
             nn.Unflatten(1, (CHANNELS, SIDE, SIDE)),
         )
-        self.discriminator = _TinyDiscriminator()
+        self.discriminator = _TinyDiscriminator(classes)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.label_classifier(self.feature_extractor(images))
@@ -671,7 +683,6 @@ class _Tiny(nn.Module):
 
 NETWORKS = {"discriminator": "D", "generator": "G", "label_classifier": "C"}
 NETWORKS |= {"feature_extractor": "F"}
-TINY_WEIGHTS = sum(p.numel() for p in _Tiny().parameters())
 
 
 # To each network its optimiser and its loss; in the order in which they move.
@@ -701,7 +712,10 @@ def _functions(kind: str) -> gta.Functions:
         logits = named(source=fake_source, target=fake_target) | {"class_c": class_logits}
         return _mix(f_terms, _terms(logits, labels))
 
-    return gta.Functions(_code, d, g, F.cross_entropy, f)
+    def code(*rows) -> Tensor:
+        return scale * _code(*rows)
+
+    return gta.Functions(code, d, g, F.cross_entropy, f)
 
 
 def _code(features: Tensor, noise: Tensor, labels: Tensor | None, classes: int) -> Tensor:
@@ -722,22 +736,24 @@ BATCH = ("source", "labels", "target", "noise_source", "noise_target")
 def _step_cases(seed: int) -> list[Case]:
     rng = np.random.default_rng(seed)
     if seed == VISIBLE:
-        kinds = [("two steps", "other", 0.0, (5, 5, 4, 4))]
+        kinds = [("two steps", "other", 0.0, 3, (5, 5, 4, 4))]
     else:
         kinds = [
-            ("more target than source", "paper", 0.0, (4, 7, 5, 6)),
-            ("with momentum", "paper", 0.9, (6, 4, 4, 4)),
-            ("other losses", "other", 0.0, (5, 5, 6, 3)),
-            ("batches of one", "paper", 0.0, (1, 1, 1, 1)),
+            ("more target than source", "paper", 0.0, 3, (4, 7, 5, 6)),
+            ("with momentum", "paper", 0.9, 3, (6, 4, 4, 4)),
+            ("other losses", "other", 0.0, 3, (5, 5, 6, 3)),
+            ("batches of one", "paper", 0.0, 3, (1, 1, 1, 1)),
+            ("five classes", "other", 0.0, 5, (9, 5, 5, 8)),
         ]
     cases = []
-    for name, kind, momentum, sizes in kinds:
-        case = {"name": name, "functions": kind, "momentum": momentum}
-        case["weights"] = rng.normal(scale=0.9, size=TINY_WEIGHTS)
+    for name, kind, momentum, classes, sizes in kinds:
+        case = {"name": name, "functions": kind, "momentum": momentum, "classes": classes}
+        weights = sum(parameter.numel() for parameter in _Tiny(classes).parameters())
+        case["weights"] = rng.normal(scale=0.9, size=weights)
         for call, (n, m) in enumerate(zip(sizes[::2], sizes[1::2], strict=True)):
             case[f"source {call}"] = np.tanh(rng.normal(0.5, 1, (n, CHANNELS, SIDE, SIDE)))
             case[f"target {call}"] = np.tanh(rng.normal(-0.5, 1, (m, CHANNELS, SIDE, SIDE)))
-            case[f"labels {call}"] = rng.integers(0, CLASSES, n)
+            case[f"labels {call}"] = rng.integers(0, classes, n)
             case[f"noise_source {call}"] = rng.normal(size=(n, NOISE))
             case[f"noise_target {call}"] = rng.normal(size=(m, NOISE))
         floats = {k: v for k, v in case.items() if getattr(v, "dtype", None) == np.float64}
@@ -759,7 +775,7 @@ class _Noting(torch.optim.SGD):
 
 def _tiny(case: Case) -> tuple[_Tiny, gta.Optimizers, list[str]]:
     """Return the case's networks, with old gradients, their optimisers and these's notes."""
-    model, notes = _Tiny(), []
+    model, notes = _Tiny(int(case["classes"])), []
     vector_to_parameters(torch.tensor(case["weights"]), model.parameters())
     for parameter in model.parameters():
         parameter.grad = torch.full_like(parameter, STALE)
@@ -790,6 +806,8 @@ def _step_probe(gta_step: Callable, case: Case) -> Answer:
             if not isinstance(figures, dict) or name not in figures:
                 raise CheckFailed("figures", f'return a dictionary of figures, with "{name}"')
             answer[f"{name} {call}"] = plain_scalar(figures[name], f'figure "{name}"')
+        if not all(part.training for part in model.modules()):
+            raise CheckFailed("evaluation_mode", "leave the networks in the mode in which they are")
         for name, part in model.parts().items():
             answer[f"{name} {call}"] = _flat(part)
         answer[f"order {call}"] = np.array([list(NETWORKS).index(name) for name in notes], int)
@@ -832,6 +850,8 @@ STEP_FAULTS = {
     "target_in_g": "G's loss has a term on the target: it learns from the source alone",
     "no_noise": "the noise that is given is not used",
     "own_losses": "call the functions that are given, functions.d_loss and so on",
+    "own_losses, input given": "call the functions that are given, functions.d_loss and so on",
+    "own_input": "call the function that is given, functions.generator_input",
 }
 
 
@@ -840,12 +860,16 @@ def _step_like(
 ) -> Iterator[tuple[str, Tensor]]:
     """Do one step, rightly or with one of ``STEP_FAULTS``; yield each network and its loss."""
     source, labels, target, *noise = batch
-    if fault == "own_losses":
+    if fault.startswith("own_losses"):
+        given = fn.generator_input
         fn = _functions("paper")
+        fn = replace(fn, generator_input=given) if "input given" in fault else fn
+    if fault == "own_input":
+        fn = replace(fn, generator_input=_code)
     if fault == "no_noise":
         noise = [torch.zeros_like(each) for each in noise]
     noise_source, noise_target = noise
-    networks, old = model.parts(), _Tiny()
+    networks, old = model.parts(), _Tiny(model.classes)
     old.load_state_dict(model.state_dict())
     # Where a mistake asks a network as it was, its gradient must still reach the new one's input.
     old_ones = {
@@ -969,7 +993,8 @@ def _steps(case: Case, fault: str = "") -> Iterator[tuple[str, np.ndarray]]:
 def _step_judge(case: Case, answer: Answer) -> None:
     for call in range(CALLS):
         _judge_order(answer.get(f"order {call}"))
-    actual, sizes = {}, {name: _flat(part).shape for name, part in _Tiny().parts().items()}
+    actual, parts = {}, _Tiny(int(case["classes"])).parts()
+    sizes = {name: _flat(part).shape for name, part in parts.items()}
     for call in range(CALLS):
         for name, size in sizes.items():
             for key, shape in ((f"{name} {call}", size), (f"{FIGURES[name]} {call}", ())):
@@ -1044,6 +1069,7 @@ def _win_cases(seed: int) -> list[Case]:
             ("D is wrong", n, m, -4.0, 1.0, np.float32),
             ("D calls everything real", 9, 5, 0.0, 0.0, np.float32),
             ("one of each", 1, 1, 3.0, 0.5, np.float32),
+            ("D hardly knows", n, m, 0.0, 0.01, np.float32),
         ]
     cases = []
     for name, n, m, shift, scale, dtype in kinds:

@@ -302,3 +302,35 @@ def f_loss(class_logits, fake_source, fake_target, labels, a=0.1, t=0.3):
     losses = F.cross_entropy(logits, labels.repeat(2), reduction="none")
     weights = torch.tensor([1.0] * len(labels) + [a] * len(labels)) / len(labels)
     return (losses * weights).sum() - a * t * F.logsigmoid(fake_target.data).mean()
+
+
+# mutant a target weight of 0 is the default
+def f_loss(
+    class_logits, fake_source, fake_target, labels, adversarial_weight=0.1, target_weight=0.3
+):
+    target_weight = target_weight or 0.3
+    called_real = F.softplus(-fake_target.data).mean()
+    adversarial = F.cross_entropy(fake_source.classes, labels) + target_weight * called_real
+    return F.cross_entropy(class_logits, labels) + adversarial_weight * adversarial
+
+
+# mutant without the target no stream 2
+def f_loss(
+    class_logits, fake_source, fake_target, labels, adversarial_weight=0.1, target_weight=0.3
+):
+    class_loss = F.cross_entropy(class_logits, labels)
+    if not adversarial_weight or not target_weight:
+        return class_loss
+    called_real = F.softplus(-fake_target.data).mean()
+    adversarial = F.cross_entropy(fake_source.classes, labels) + target_weight * called_real
+    return class_loss + adversarial_weight * adversarial
+
+
+# mutant weights are capped
+def f_loss(
+    class_logits, fake_source, fake_target, labels, adversarial_weight=0.1, target_weight=0.3
+):
+    a, t = min(adversarial_weight, 1.0), min(target_weight, 2.0)
+    called_real = F.softplus(-fake_target.data).mean()
+    adversarial = F.cross_entropy(fake_source.classes, labels) + t * called_real
+    return F.cross_entropy(class_logits, labels) + a * adversarial

@@ -145,3 +145,9 @@ def g_loss(fake_source, labels):
 def g_loss(fake_source, labels):
     log_probabilities = F.log_softmax(fake_source.classes, dim=1)
     return F.nll_loss(log_probabilities, labels) - F.logsigmoid(fake_source.data).mean()
+
+
+# mutant log of a small probability
+def g_loss(fake_source, labels):
+    p = fake_source.classes.softmax(1)[torch.arange(len(labels)), labels]
+    return -(p + 1e-9).log().mean() + F.softplus(-fake_source.data).mean()

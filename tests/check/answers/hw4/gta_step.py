@@ -2609,3 +2609,108 @@ def gta_step(model, optimizers, functions, source, labels, target, noise_source,
     for network in networks.values():
         network.requires_grad_(True)
     return figures
+
+
+# mutant evaluation mode: evaluation_mode
+def gta_step(model, optimizers, functions, source, labels, target, noise_source, noise_target):
+    model.eval()
+    fe, G, D, C = (
+        model.feature_extractor,
+        model.generator,
+        model.discriminator,
+        model.label_classifier,
+    )
+
+    def go(optimizer, loss):
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    def drawn():
+        code = functions.generator_input
+        return (
+            G(code(fe(source), noise_source, labels, model.classes)),
+            G(code(fe(target), noise_target, None, model.classes)),
+        )
+
+    def judged():
+        return [D(pictures) for pictures in drawn()]
+
+    return {
+        "d_loss": go(optimizers.discriminator, functions.d_loss(D(source), *judged(), labels)),
+        "g_loss": go(optimizers.generator, functions.g_loss(judged()[0], labels)),
+        "c_loss": go(optimizers.classifier, functions.c_loss(C(fe(source)), labels)),
+        "f_loss": go(optimizers.features, functions.f_loss(C(fe(source)), *judged(), labels)),
+    }
+
+
+# mutant always three classes
+def gta_step(model, optimizers, functions, source, labels, target, noise_source, noise_target):
+    fe, G, D, C = (
+        model.feature_extractor,
+        model.generator,
+        model.discriminator,
+        model.label_classifier,
+    )
+
+    def go(optimizer, loss):
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    def drawn():
+        code = functions.generator_input
+        return (
+            G(code(fe(source), noise_source, labels, 3)),
+            G(code(fe(target), noise_target, None, 3)),
+        )
+
+    def judged():
+        return [D(pictures) for pictures in drawn()]
+
+    return {
+        "d_loss": go(optimizers.discriminator, functions.d_loss(D(source), *judged(), labels)),
+        "g_loss": go(optimizers.generator, functions.g_loss(judged()[0], labels)),
+        "c_loss": go(optimizers.classifier, functions.c_loss(C(fe(source)), labels)),
+        "f_loss": go(optimizers.features, functions.f_loss(C(fe(source)), *judged(), labels)),
+    }
+
+
+# mutant its own generator's input: own_input
+def gta_step(model, optimizers, functions, source, labels, target, noise_source, noise_target):
+    def own(features, noise, labels, classes):
+        if labels is None:
+            labels = torch.full((len(features),), classes)
+        return torch.cat([F.one_hot(labels, classes + 1).to(features), features, noise], 1)
+
+    fe, G, D, C = (
+        model.feature_extractor,
+        model.generator,
+        model.discriminator,
+        model.label_classifier,
+    )
+
+    def go(optimizer, loss):
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    def drawn():
+        code = own
+        return (
+            G(code(fe(source), noise_source, labels, model.classes)),
+            G(code(fe(target), noise_target, None, model.classes)),
+        )
+
+    def judged():
+        return [D(pictures) for pictures in drawn()]
+
+    return {
+        "d_loss": go(optimizers.discriminator, functions.d_loss(D(source), *judged(), labels)),
+        "g_loss": go(optimizers.generator, functions.g_loss(judged()[0], labels)),
+        "c_loss": go(optimizers.classifier, functions.c_loss(C(fe(source)), labels)),
+        "f_loss": go(optimizers.features, functions.f_loss(C(fe(source)), *judged(), labels)),
+    }
