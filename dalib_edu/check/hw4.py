@@ -166,7 +166,12 @@ def _wrong_inputs(case: Case) -> list[Wrong]:
 
 
 generator_input = Check(
-    "generator_input", _input_cases, _input_probe, _input_judge, gta.generator_input
+    "generator_input",
+    _input_cases,
+    _input_probe,
+    _input_judge,
+    gta.generator_input,
+    (gta.hiding, _join),
 )
 
 # --- the losses ---------------------------------------------------------------------------------
@@ -420,7 +425,7 @@ def _d_judge(case: Case, answer: Answer) -> None:
     _judge_loss(case, answer, D_TERMS, wrong)
 
 
-d_loss = Check("d_loss", _d_cases, _d_probe, _d_judge, gta.d_loss)
+d_loss = Check("d_loss", _d_cases, _d_probe, _d_judge, gta.d_loss, (_mix,))
 
 # --- g_loss -------------------------------------------------------------------------------------
 
@@ -467,7 +472,7 @@ def _g_judge(case: Case, answer: Answer) -> None:
     _judge_loss(case, answer, G_TERMS, wrong)
 
 
-g_loss = Check("g_loss", _g_cases, _g_probe, _g_judge, gta.g_loss)
+g_loss = Check("g_loss", _g_cases, _g_probe, _g_judge, gta.g_loss, (_mix,))
 
 # --- f_loss -------------------------------------------------------------------------------------
 
@@ -587,7 +592,7 @@ def _f_judge(case: Case, answer: Answer) -> None:
     _judge_loss(case, answer, right, wrong)
 
 
-f_loss = Check("f_loss", _f_cases, _f_probe, _f_judge, gta.f_loss)
+f_loss = Check("f_loss", _f_cases, _f_probe, _f_judge, gta.f_loss, (_mix,))
 
 # --- lr_at --------------------------------------------------------------------------------------
 
@@ -1050,7 +1055,7 @@ gta_step = Check(
     _step_probe,
     _step_judge,
     gta.train_step,
-    (gta.update,),
+    (gta.update, _step_like, _update),
 )
 
 # --- win_rate -----------------------------------------------------------------------------------
