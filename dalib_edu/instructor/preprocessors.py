@@ -12,6 +12,7 @@ nbgrader turns a submission into a grade by a list of preprocessors. Four of the
 
 import base64
 import contextlib
+import functools
 import math
 import re
 import signal
@@ -24,6 +25,7 @@ from pathlib import Path
 
 import nbformat
 import zmq
+from jupyter_client.channels import HBChannel
 from jupyter_client.manager import AsyncKernelManager
 from nbclient.client import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -490,6 +492,8 @@ class GradingExecute(Execute):
             with self.setup_kernel(env=environment):
                 self._provisioner = self.km.provisioner
                 self._handle = getattr(self._provisioner, "process", None)
+                heart = self.kc.hb_channel
+                heart.stop = functools.partial(_stop, heart)
                 yield
 
     @contextlib.contextmanager
@@ -501,7 +505,6 @@ class GradingExecute(Execute):
 
         def end() -> None:
             self._stuck = True
-            self.kc.hb_channel.stop = lambda: None  # its thread waits for ever, too
             self._handle.kill()
 
         timer = threading.Timer(self._get_timeout(cell) + STUCK, end)
@@ -654,6 +657,15 @@ class GradingExecute(Execute):
             # A picture is worth its hundredth in words.
             self._kept += sum(len(str(value)) for value in output["data"].values()) // 100
         return True
+
+
+def _stop(heart: HBChannel) -> None:
+    """Stop the heartbeat; its own ``stop`` waits for ever where a kernel has spoilt its sockets."""
+    heart._running = False
+    heart._exit.set()
+    heart.join(STUCK)
+    if not heart.is_alive():
+        heart.close()
 
 
 def add_output(outputs: list[NotebookNode], output: dict) -> None:

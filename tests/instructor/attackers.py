@@ -171,7 +171,7 @@ ATTACKS = {
     "speaks_out_of_turn": (
         "import os\nfor fd in range(3, 64):\n    try:\n        os.write(fd, b'\\xff' * 64)\n"
         "    except OSError:\n        pass\n" + WRONG,
-        "crashed",
+        "crashed or timeout",
     ),
     "hangs_up": ("import os\nos.closerange(3, 1000)\n" + WRONG, "crashed"),
     "exits": ("raise SystemExit(0)", "graded"),
