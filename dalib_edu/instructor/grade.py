@@ -38,6 +38,7 @@ from dalib_edu.settings import UserError, show_progress
 
 if TYPE_CHECKING:
     from nbgrader.apps import NbGraderAPI
+    from sqlalchemy import Engine
 
 Status = Literal["graded", "timeout", "crashed", "out of memory", "malformed"]
 NOTEBOOK_LIMIT = 50_000_000  # bytes; a notebook of text and pictures has a few million
@@ -463,6 +464,29 @@ def open_course(out: Path, sandboxed: bool) -> "NbGraderAPI":
         return NbGraderAPI(CourseDirectory(config=config), config=config)
 
 
+@contextlib.contextmanager
+def _one_engine() -> Iterator[None]:
+    """Let nbgrader's steps share a database engine, which remembers the queries it compiled.
+
+    Each step opens the gradebook anew, and would compile every query again.
+    """
+    import nbgrader.api
+
+    create, nbgrader.api.create_engine = nbgrader.api.create_engine, _engine
+    try:
+        yield
+    finally:
+        nbgrader.api.create_engine = create
+
+
+@functools.lru_cache(maxsize=1)
+def _engine(url: str, **options) -> "Engine":
+    import sqlalchemy
+
+    return sqlalchemy.create_engine(url, **options)
+
+
+@_one_engine()
 def grade_one(
     submission: Submission,
     known: dict[str, Homework],
