@@ -114,7 +114,8 @@ ATTACKS = {
         "import os, signal\nfor pid in (-1, 1, os.getppid(), *range(2, 400)):\n"
         "    if pid != os.getpid():\n        try:\n            os.kill(pid, signal.SIGKILL)\n"
         "        except OSError:\n            pass\n" + WRONG,
-        "graded",
+        # A kernel of its own loses its launcher, and its end looks like that of a hungry one.
+        "graded or out of memory",
     ),
     "writes_into_other_processes": (
         "import glob\nfor path in glob.glob('/proc/[0-9]*/mem'):\n    try:\n"
@@ -166,7 +167,7 @@ ATTACKS = {
     ),
     "breaks_the_shell": (
         "get_ipython().run_cell = lambda *a, **k: None\n" + WRONG,
-        "graded",
+        "graded or timeout",
     ),
     "speaks_out_of_turn": (
         "import os\nfor fd in range(3, 64):\n    try:\n        os.write(fd, b'\\xff' * 64)\n"
