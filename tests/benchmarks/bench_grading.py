@@ -46,6 +46,7 @@ from dalib_edu.instructor.course import put_tools_on_path  # noqa: E402
 
 TRIVIAL = ROOT / "tests" / "instructor" / "fixture_attack"
 NAME = "hw0_attack"
+FLAT = 1.2  # memory late in a class of 100 or more, as a multiple of that early in it
 
 
 def hand_in(folder: Path, number: int) -> None:
@@ -158,6 +159,8 @@ def grade_class(place: Path, students: list[generated.Student], jobs: int) -> No
     print(generated.confusion_table(counts), flush=True)
     if faults:
         sys.exit("misjudged:\n" + "\n".join(faults))
+    if len(students) >= 100 and late > FLAT * early:
+        sys.exit("memory grows with the class")
     wrong = [f"{s.name}: {r}" for s, r in zip(students, results, strict=True) if s.score != r.score]
     if wrong:
         sys.exit("other scores than they must have:\n" + "\n".join(wrong))
