@@ -423,7 +423,8 @@ def train_step(
     """Update D, G, C and F, in this order, each along its own loss.
 
     The published code keeps the graph of one forward of F and G for all four losses and steps D and
-    G in between, which changes weights that the later backwards need; PyTorch refuses that today.
+    G in between, which changes weights that the later backwards need; PyTorch refuses that today
+    (where the optimiser is fused, as in ``Optimizers.adam``, it does not notice).
     Here whatever a step made stale is computed again: G learns from the new D, and F from the new
     D, G and C.
 
