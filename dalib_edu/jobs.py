@@ -1,6 +1,5 @@
 """Many runs side by side: on this machine's cores, or on the workers of a dask cluster."""
 
-import functools
 import io
 import os
 import threading
@@ -48,9 +47,7 @@ def parallel(
 
     with _backend(jobs, cluster):
         workers = Parallel(return_as="generator_unordered")
-        own = cluster is None
-        calls = (delayed(_alone)(function, i, each, own) for i, each in enumerate(arguments))
-        results = workers(calls)
+        results = workers(delayed(_alone)(function, i, each) for i, each in enumerate(arguments))
         # Beside each other, the runs' own bars would overwrite one another.
         bar = tqdm(results, title, len(arguments), leave=False, disable=not show_progress())
         for i, result, printed in bar:
@@ -59,12 +56,10 @@ def parallel(
             yield i, result
 
 
-def _alone(function: Callable, i: int, arguments: tuple, own: bool) -> tuple[int, Any, str]:
+def _alone(function: Callable, i: int, arguments: tuple) -> tuple[int, Any, str]:
     """Return i, the result and what was printed, which a notebook would not show from here."""
     import torch
 
-    if own:
-        _end_with_parent()
     os.environ["DALIB_EDU_PROGRESS"] = "off"
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -77,13 +72,11 @@ def _alone(function: Callable, i: int, arguments: tuple, own: bool) -> tuple[int
         torch.set_num_threads(threads)
 
 
-@functools.cache
-def _end_with_parent() -> None:
+def _end_with(parent: int) -> None:
     """End this process soon after the one that started it, also where that was killed.
 
     Otherwise it would go on with work that somebody may have begun anew.
     """
-    parent = os.getppid()
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -100,7 +93,8 @@ def _backend(jobs: int, cluster: str | None):
     # joblib replaces a worker that has grown; nothing is lost, and nobody can do anything about it.
     warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
     if cluster is None:
-        with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
+        ends = {"initializer": _end_with, "initargs": (os.getpid(),)}
+        with parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1, **ends):
             yield
     else:
         with _client(cluster), parallel_config("dask"):

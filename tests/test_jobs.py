@@ -91,6 +91,12 @@ def test_workers_end_with_who_started_them_even_where_that_is_killed(tmp_path):
             os.killpg(process.pid, signal.SIGKILL)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="parents are told apart as POSIX systems do")
+def test_a_worker_whose_parent_is_gone_before_it_begins_ends_too():
+    code = "import time; from dalib_edu.jobs import _end_with; _end_with(0); time.sleep(300)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 1
+
+
 def soon(condition, seconds):
     """Return whether something becomes true within some seconds."""
     end = time.monotonic() + seconds
