@@ -5,6 +5,7 @@ have no BatchNorm, so that one forward for both domains and a forward for each g
 an honest solution may do either.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -112,6 +113,9 @@ def _input_judge(case: Case, answer: Answer) -> None:
         if not close(take(answer, name, case[name].shape, f"the {name} afterwards"), case[name]):
             raise CheckFailed("input_changed", f"this changes the {name} in place")
     compare(actual, _join(classes, labels, features, noise), "the result", _wrong_inputs(case))
+    if value.dtype != features.dtype:
+        message = f"the features are {features.dtype}, the result {value.dtype}: G takes no other"
+        raise CheckFailed("wrong_dtype", message)
     if not take_flag(answer, "attached"):
         message = "no gradient flows back to the features: F must learn through them"
         raise CheckFailed("detached", message)
@@ -165,13 +169,19 @@ def _wrong_inputs(case: Case) -> list[Wrong]:
     return wrong
 
 
+def _code(features: Tensor, noise: Tensor, labels: Tensor | None, classes: int) -> Tensor:
+    if labels is None:
+        labels = torch.full((len(features),), classes)
+    return torch.cat([F.one_hot(labels, classes + 1).to(features), features, noise], dim=1)
+
+
 generator_input = Check(
     "generator_input",
     _input_cases,
     _input_probe,
     _input_judge,
     gta.generator_input,
-    (gta.hiding, _join),
+    (gta.hiding, _join, _code),
 )
 
 # --- the losses ---------------------------------------------------------------------------------
@@ -224,6 +234,8 @@ def _mix(weights: Weights, terms: Mapping[str, Tensor]) -> Tensor:
     return sum(weight * terms[name] for name, weight in weights.items())
 
 
+# Of these an answer could be put together.
+BORROWED = (gta.real_loss, gta.fake_loss, gta.d_loss, gta.g_loss, gta.f_loss, _terms, _mix)
 SURE_OF_CLASSES = "the classes are sure, too"
 
 
@@ -317,7 +329,7 @@ def _judge_loss(case: Case, answer: Answer, right: Weights, wrong: list[WrongTer
     loss = _mix(right, terms)
     expected = plain(loss).astype(float)
     actual = take(answer, "loss", (), "the loss", finite=False)
-    sure = max(np.abs(case[name]).max() for name in names if name in ("real", "source", "target"))
+    sure = max(np.abs(case[name]).max() for name in names)
     if sure > 50 and not np.isfinite(actual):
         raise CheckFailed("unstable", STABLE)
     actual = take(answer, "loss", (), "the loss")
@@ -343,12 +355,17 @@ def _wrong_losses(
         for cause, weights, message in wrong
         if all(name in terms for name in weights)
     ]
-    clamped = dict(terms)  # F.binary_cross_entropy never gives more than 100 a picture
-    for name in ("real", "source", "target"):
-        if name in leaves:
-            for wanted in (0, 1):
-                logits = leaves[name] if wanted else -leaves[name]
-                clamped[f"{name}_{wanted}"] = F.softplus(-logits).clamp(max=100).mean()
+
+    def clamped(most: float) -> dict[str, Tensor]:
+        found = dict(terms)
+        for name in leaves.keys() & {"real", "source", "target"}:
+            for wanted, sign in ((0, -1), (1, 1)):
+                found[f"{name}_{wanted}"] = F.softplus(-sign * leaves[name]).clamp(max=most).mean()
+        return found
+
+    # F.binary_cross_entropy never gives more than 100 a picture; others add a small number.
+    ends = (100.0, *(-math.log(small) for small in (1e-6, 1e-7, 1e-8, 1e-10, 1e-12)))
+    unstable = [("unstable", plain(_mix(right, clamped(most))), STABLE) for most in ends]
     twice = "the sigmoid is taken twice: binary_cross_entropy_with_logits takes the logit itself"
     softmax = "the softmax is taken twice: cross_entropy takes the logits themselves"
     return [
@@ -356,7 +373,7 @@ def _wrong_losses(
         ("sum_not_mean", plain(_mix(right, sums)), "these are sums over the batch: take means"),
         ("averaged", plain(_mix(right, terms) / count), "the terms are averaged: add them"),
         ("negated", plain(-_mix(right, terms)), "the loss has the wrong sign: it is minimised"),
-        ("unstable", plain(_mix(right, clamped)), STABLE),
+        *unstable,
         ("sigmoid_twice", plain(_mix(right, _terms(leaves, labels, twice="sigmoid"))), twice),
         ("softmax_twice", plain(_mix(right, _terms(leaves, labels, twice="softmax"))), softmax),
     ]
@@ -425,7 +442,7 @@ def _d_judge(case: Case, answer: Answer) -> None:
     _judge_loss(case, answer, D_TERMS, wrong)
 
 
-d_loss = Check("d_loss", _d_cases, _d_probe, _d_judge, gta.d_loss, (_mix,))
+d_loss = Check("d_loss", _d_cases, _d_probe, _d_judge, gta.d_loss, BORROWED)
 
 # --- g_loss -------------------------------------------------------------------------------------
 
@@ -472,7 +489,7 @@ def _g_judge(case: Case, answer: Answer) -> None:
     _judge_loss(case, answer, G_TERMS, wrong)
 
 
-g_loss = Check("g_loss", _g_cases, _g_probe, _g_judge, gta.g_loss, (_mix,))
+g_loss = Check("g_loss", _g_cases, _g_probe, _g_judge, gta.g_loss, BORROWED)
 
 # --- f_loss -------------------------------------------------------------------------------------
 
@@ -572,6 +589,11 @@ def _f_judge(case: Case, answer: Answer) -> None:
             "on the source's fakes F wants the right class, not the verdict real",
         ),
         (
+            "wrong_fakes",
+            {**_without(right, "target_1"), "source_1": a * t},
+            "target_weight's term asks D about the source's fakes: it is that of the target's",
+        ),
+        (
             "class_on_target",
             {**right, "class_target": a * t},
             "the target has no labels: no class loss there",
@@ -592,7 +614,7 @@ def _f_judge(case: Case, answer: Answer) -> None:
     _judge_loss(case, answer, right, wrong)
 
 
-f_loss = Check("f_loss", _f_cases, _f_probe, _f_judge, gta.f_loss, (_mix,))
+f_loss = Check("f_loss", _f_cases, _f_probe, _f_judge, gta.f_loss, BORROWED)
 
 # --- lr_at --------------------------------------------------------------------------------------
 
@@ -717,16 +739,13 @@ def _functions(kind: str) -> gta.Functions:
         logits = named(source=fake_source, target=fake_target) | {"class_c": class_logits}
         return _mix(f_terms, _terms(logits, labels))
 
+    def c(class_logits, labels):
+        return scale * F.cross_entropy(class_logits, labels)
+
     def code(*rows) -> Tensor:
         return scale * _code(*rows)
 
-    return gta.Functions(code, d, g, F.cross_entropy, f)
-
-
-def _code(features: Tensor, noise: Tensor, labels: Tensor | None, classes: int) -> Tensor:
-    if labels is None:
-        labels = torch.full((len(features),), classes)
-    return torch.cat([F.one_hot(labels, classes + 1).to(features), features, noise], dim=1)
+    return gta.Functions(code, d, g, c, f)
 
 
 # --- gta_step -----------------------------------------------------------------------------------
@@ -813,6 +832,8 @@ def _step_probe(gta_step: Callable, case: Case) -> Answer:
             answer[f"{name} {call}"] = plain_scalar(figures[name], f'figure "{name}"')
         if not all(part.training for part in model.modules()):
             raise CheckFailed("evaluation_mode", "leave the networks in the mode in which they are")
+        if not all(parameter.requires_grad for parameter in model.parameters()):
+            raise CheckFailed("frozen", "weights that are frozen for a while must be freed again")
         for name, part in model.parts().items():
             answer[f"{name} {call}"] = _flat(part)
         answer[f"order {call}"] = np.array([list(NETWORKS).index(name) for name in notes], int)
@@ -855,8 +876,18 @@ STEP_FAULTS = {
     "target_in_g": "G's loss has a term on the target: it learns from the source alone",
     "no_noise": "the noise that is given is not used",
     "own_losses": "call the functions that are given, functions.d_loss and so on",
-    "own_losses, input given": "call the functions that are given, functions.d_loss and so on",
+    "own_losses, C's too": "call the functions that are given, functions.d_loss and so on",
+    "own_functions": "call the functions that are given, functions.d_loss and so on",
+    "own_c_loss": "call the function that is given, functions.c_loss",
     "own_input": "call the function that is given, functions.generator_input",
+}
+# The functions that are not called in these faults.
+OWN = {
+    "own_losses": ("d_loss", "g_loss", "f_loss"),
+    "own_losses, C's too": ("d_loss", "g_loss", "c_loss", "f_loss"),
+    "own_functions": ("generator_input", "d_loss", "g_loss", "c_loss", "f_loss"),
+    "own_c_loss": ("c_loss",),
+    "own_input": ("generator_input",),
 }
 
 
@@ -865,12 +896,8 @@ def _step_like(
 ) -> Iterator[tuple[str, Tensor]]:
     """Do one step, rightly or with one of ``STEP_FAULTS``; yield each network and its loss."""
     source, labels, target, *noise = batch
-    if fault.startswith("own_losses"):
-        given = fn.generator_input
-        fn = _functions("paper")
-        fn = replace(fn, generator_input=given) if "input given" in fault else fn
-    if fault == "own_input":
-        fn = replace(fn, generator_input=_code)
+    own = _functions("paper")
+    fn = replace(fn, **{name: getattr(own, name) for name in OWN.get(fault, ())})
     if fault == "no_noise":
         noise = [torch.zeros_like(each) for each in noise]
     noise_source, noise_target = noise
@@ -1216,8 +1243,9 @@ TEST_PHASE = "is not part of the test phase: a picture goes through F and C alon
 def _predict_probe(predict: Callable, case: Case) -> Answer:
     model = _Normed(case)
     modes, graphs, asked = [], [], []
-    model.norm.register_forward_hook(lambda *_: modes.append(model.norm.training))
-    model.label_classifier.register_forward_hook(lambda *a: graphs.append(a[2].requires_grad))
+    for part in (model.norm, model.label_classifier):
+        part.register_forward_hook(lambda part, *_: modes.append(part.training))
+        part.register_forward_hook(lambda *called: graphs.append(called[2].requires_grad))
     model.generator.register_forward_hook(lambda *_: asked.append("G"))
     model.discriminator.register_forward_hook(lambda *_: asked.append("D"))
     try:
@@ -1279,9 +1307,9 @@ predict = Check(
 
 # --- submission ---------------------------------------------------------------------------------
 
-# Accuracy. Low, for the luck of a run decides between 50 and 80%: it finds files in another order,
-# by another network, or by D.
-ENOUGH = 0.45
+# Accuracy. Below every recorded run of all terms (70 to 85%), for luck must cost no points. It
+# finds files in another order or by D; source-only (59 to 67%) it cannot tell from an unlucky run.
+ENOUGH = 0.6
 
 submission = numbered(
     "hw4",

@@ -216,3 +216,20 @@ def d_loss(real, fake_source, fake_target, labels):
     terms += [F.logsigmoid(-fake_target.data)]
     classes = F.nll_loss(F.log_softmax(real.classes, dim=1), labels)
     return classes - sum(term.mean() for term in terms)
+
+
+# mutant put together of the course's parts: reference_called
+def d_loss(real, fake_source, fake_target, labels):
+    from dalib_edu import gta
+
+    fake = gta.fake_loss(fake_source) + gta.fake_loss(fake_target)
+    return gta.c_loss(real.classes, labels) + gta.real_loss(real) + fake
+
+
+# mutant a small number in the logarithm: unstable
+def d_loss(real, fake_source, fake_target, labels):
+    def bce(logits, sign):
+        return -((sign * logits).sigmoid() + 1e-8).log().mean()
+
+    data = bce(real.data, 1) + bce(fake_source.data, -1) + bce(fake_target.data, -1)
+    return F.cross_entropy(real.classes, labels) + data

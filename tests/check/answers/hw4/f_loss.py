@@ -334,3 +334,12 @@ def f_loss(
     called_real = F.softplus(-fake_target.data).mean()
     adversarial = F.cross_entropy(fake_source.classes, labels) + t * called_real
     return F.cross_entropy(class_logits, labels) + a * adversarial
+
+
+# mutant D asked about the source's fakes: wrong_fakes
+def f_loss(
+    class_logits, fake_source, fake_target, labels, adversarial_weight=0.1, target_weight=0.3
+):
+    called_real = F.softplus(-fake_source.data).mean()
+    adversarial = F.cross_entropy(fake_source.classes, labels) + target_weight * called_real
+    return F.cross_entropy(class_logits, labels) + adversarial_weight * adversarial

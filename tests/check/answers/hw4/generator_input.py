@@ -199,3 +199,17 @@ def generator_input(features, noise, labels, classes):
         code[classes if labels is None else int(labels[i])] = 1
         rows.append(torch.cat([code.to(features.dtype), features[i], noise[i]]))
     return torch.stack(rows)
+
+
+# mutant always double: wrong_dtype
+def generator_input(features, noise, labels, classes):
+    code = torch.zeros(len(features), classes + 1, dtype=torch.float64)
+    code[torch.arange(len(features)), classes if labels is None else labels] = 1
+    return torch.cat([code, features, noise], 1)
+
+
+# mutant what the check gives to gta_step: reference_called
+def generator_input(features, noise, labels, classes):
+    from dalib_edu.check import hw4 as check
+
+    return check._functions("paper").generator_input(features, noise, labels, classes)

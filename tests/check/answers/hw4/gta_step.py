@@ -2714,3 +2714,71 @@ def gta_step(model, optimizers, functions, source, labels, target, noise_source,
         "c_loss": go(optimizers.classifier, functions.c_loss(C(fe(source)), labels)),
         "f_loss": go(optimizers.features, functions.f_loss(C(fe(source)), *judged(), labels)),
     }
+
+
+# mutant its own loss of C: own_c_loss
+def gta_step(model, optimizers, functions, source, labels, target, noise_source, noise_target):
+    fe, G, D, C = (
+        model.feature_extractor,
+        model.generator,
+        model.discriminator,
+        model.label_classifier,
+    )
+
+    def go(optimizer, loss):
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    def drawn():
+        code = functions.generator_input
+        return (
+            G(code(fe(source), noise_source, labels, model.classes)),
+            G(code(fe(target), noise_target, None, model.classes)),
+        )
+
+    def judged():
+        return [D(pictures) for pictures in drawn()]
+
+    return {
+        "d_loss": go(optimizers.discriminator, functions.d_loss(D(source), *judged(), labels)),
+        "g_loss": go(optimizers.generator, functions.g_loss(judged()[0], labels)),
+        "c_loss": go(optimizers.classifier, F.cross_entropy(C(fe(source)), labels)),
+        "f_loss": go(optimizers.features, functions.f_loss(C(fe(source)), *judged(), labels)),
+    }
+
+
+# mutant frozen in the end: frozen
+def gta_step(model, optimizers, functions, source, labels, target, noise_source, noise_target):
+    fe, G, D, C = (
+        model.feature_extractor,
+        model.generator,
+        model.discriminator,
+        model.label_classifier,
+    )
+
+    def go(optimizer, loss):
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    def drawn():
+        code = functions.generator_input
+        return (
+            G(code(fe(source), noise_source, labels, model.classes)),
+            G(code(fe(target), noise_target, None, model.classes)),
+        )
+
+    def judged():
+        return [D(pictures) for pictures in drawn()]
+
+    losses = {
+        "d_loss": go(optimizers.discriminator, functions.d_loss(D(source), *judged(), labels)),
+        "g_loss": go(optimizers.generator, functions.g_loss(judged()[0], labels)),
+        "c_loss": go(optimizers.classifier, functions.c_loss(C(fe(source)), labels)),
+        "f_loss": go(optimizers.features, functions.f_loss(C(fe(source)), *judged(), labels)),
+    }
+    model.requires_grad_(False)
+    return losses
