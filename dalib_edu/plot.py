@@ -1,6 +1,7 @@
 """Pictures of data and results, in colours that colour-blind readers can tell apart."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,6 +16,7 @@ from dalib_edu import settings
 # Okabe and Ito's palette; source and target keep their colours throughout the course.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 SOURCE_COLOUR, TARGET_COLOUR = COLOURS[:2]
+DASHES = (":", "--", "-.")
 _MARKERS = "osD^vP"
 
 
@@ -186,7 +188,7 @@ def panels(
         curves: for each panel's title its curves, as for ``lines``.
         title: above all.
         xlabel, ylabel: what the axes are.
-        levels: dotted lines by their name in the legend, in every panel.
+        levels: dotted and dashed lines by their name in the legend, in every panel.
     """
     figure, axes = plt.subplots(
         1,
@@ -198,8 +200,8 @@ def panels(
     )
     for axis, (name, each) in zip(axes.flat, curves.items(), strict=True):
         _curves(axis, each)
-        for level, value in (levels or {}).items():
-            axis.axhline(value, color="#666666", ls=":", label=level)
+        for dash, (level, value) in zip(cycle(DASHES), (levels or {}).items(), strict=False):
+            axis.axhline(value, color="#666666", ls=dash, label=level)
         axis.set_title(name, fontsize=10)
         axis.set_xlabel(xlabel)
     axes[0, 0].set_ylabel(ylabel)

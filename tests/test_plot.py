@@ -55,7 +55,7 @@ def test_panels_share_their_y_axis_and_show_levels():
         title="two",
         xlabel="step",
         ylabel="loss",
-        levels={"guess": 0.7},
+        levels={"guess": 0.7, "floor": 0.1},
     )
     left, right = figure.axes
     assert [axis.get_title() for axis in (left, right)] == ["healthy", "collapsed"]
@@ -63,8 +63,9 @@ def test_panels_share_their_y_axis_and_show_levels():
     assert left.get_ylim()[1] > 8
     assert right.lines[0].get_xydata().tolist() == [[0, 1], [1, 9]]
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["D", "guess"]
-    assert right.lines[1].get_ydata()[0] == 0.7
+    assert [text.get_text() for text in legend.get_texts()] == ["D", "guess", "floor"]
+    assert [line.get_ydata()[0] for line in right.lines[1:]] == [0.7, 0.1]
+    assert len({line.get_linestyle() for line in right.lines[1:]}) == 2  # told apart
 
 
 def test_live_curves_have_labels_legend_and_chance():

@@ -733,7 +733,7 @@ plot.panels(
 # %% [markdown]
 # *Healthy*: both losses come down from where they began, as $D$ and $G$ learn the classes, and neither runs away from the other. $D$ is right about half of the time or a little more (its win rate is in Section 9),
 # so there is something to learn from its judgement all the time. The target's term begins at step 1,000 of this plot, and the curves take little notice of it.
-# Neither curve reaches its level: at this scale $D$ never learns all classes of the house numbers, and a good part of both losses is class loss.
+# Neither curve reaches its level: at this scale $D$ does not learn all classes of the house numbers (Section 11 has a figure), and a good part of its loss is class loss.
 #
 # To see how it goes wrong, go on from the step at which the target's term begins for a short while, once as it should be and with one setting spoilt at a time:
 #
@@ -835,11 +835,14 @@ print(
     f"drawn from house numbers: {share(judge(adapted, drawn_source), world.source_test.labels):.1f} %"
 )
 print(f"drawn from handwriting:   {share(judge(adapted, drawn_target), test_labels):.1f} %")
+of_real = share(judge(adapted, x_source), world.source_test.labels)
+print(f"house numbers themselves: {of_real:.1f} %")
 guesses = torch.as_tensor(predict(adapted, x_test[first_of_each(world.test)])).tolist()
 print("the handwritten digits of the gallery, as C reads them:", *guesses)
 
 # %% [markdown]
-# Where nobody tells $G$ the class, as at the embedded scale, these figures say how much class there is in $F(x)$, in a code that $G$ can read.
+# Where nobody tells $G$ the class, as at the embedded scale, the first two figures say how much class there is in $F(x)$, in a code that $G$ can read. What is
+# drawn is easier for $D$ than the house numbers themselves: $G$ draws what $D$ knows.
 #
 # Next, five house numbers of *one* class and five handwritten digits of the same class, with what is drawn from each. Do the drawn ones differ among themselves? Do they follow the colours of *this*
 # wall? Where they hardly differ, $G$ has found one picture of the class that $D$ lets pass, and draws that one always: *mode collapse* within a class. And which of the
