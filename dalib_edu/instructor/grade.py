@@ -140,28 +140,22 @@ def grade(
     submissions, out = Path(submissions), Path(out).resolve()
     root = find_root() if root is None else Path(root)
     known = {homework.name: homework for homework in homeworks_in(root, homeworks)}
+    if out == submissions.resolve() or submissions.resolve().is_relative_to(out):
+        raise UserError(f"--out {out} would overwrite the submissions; name another folder")
     found = find_submissions(submissions)
     if homeworks:
         found = [s for s in found if _full_name(s, known) in known]
     if not found:
-        raise UserError(
-            f"{submissions}: no folder in it is a submission (student/homework/*.ipynb)"
-        )
-    if out == submissions.resolve() or submissions.resolve().is_relative_to(out):
-        raise UserError(f"--out {out} would overwrite the submissions; name another folder")
+        message = "no folder in it is a submission (student/homework/*.ipynb)"
+        raise UserError(f"{submissions}: {message}")
     names = sorted({_full_name(s, known) for s in found})
     concerned = [known[name] for name in names if name in known]
     with hold(out):
         prepare_course(out, concerned, sandboxed)
         api = open_course(out, sandboxed)
-        prints = {submission: fingerprint(submission, known) for submission in found}
-        earlier = {s: _recorded(s, known, api, prints[s]) for s in found} if resume else {}
-        done = {s: result for s, (result, is_shown) in earlier.items() if result and is_shown}
-        todo = [submission for submission in found if submission not in done]
-        arguments = [
-            (s, known, out, sandboxed, prints[s], earlier[s][0] if resume else None) for s in todo
-        ]
-        waiting = {_full_name(each[0], known) for each in arguments if each[-1] is None}
+        done, arguments = _to_do(found, known, api, sandboxed, resume)
+        todo = [submission for submission, *_ in arguments]
+        waiting = {_full_name(s, known) for s, *_, earlier in arguments if earlier is None}
         draw_ahead([homework for homework in concerned if homework.name in waiting])
         twins = same_predictions(found, known)
         # Those that work beside each other have a bar of their own.
@@ -179,6 +173,27 @@ def grade(
     print(grades_table(results))
     print(f"\n{len(results)} submissions; grades, feedback and report.html are in {out}")
     return results
+
+
+def _to_do(
+    found: list[Submission],
+    known: dict[str, Homework],
+    api: "NbGraderAPI",
+    sandboxed: bool,
+    resume: bool,
+) -> tuple[dict[Submission, Result], list[tuple]]:
+    """Return the results that can be kept, and the arguments of ``grade_one`` for the others."""
+    done, arguments = {}, []
+    for submission in found:
+        print_, earlier = fingerprint(submission, known), None
+        if resume:
+            earlier, is_shown = _recorded(submission, known, api, print_)
+            if earlier and is_shown:
+                done[submission] = earlier
+                continue
+        out = Path(api.coursedir.root)
+        arguments.append((submission, known, out, sandboxed, print_, earlier))
+    return done, arguments
 
 
 @contextlib.contextmanager
