@@ -480,3 +480,21 @@ def test_odd_names_break_nothing(tmp_path, hand_in):
     page = (out / "report.html").read_text()
     assert "<script" not in page
     assert grade.grade(folder, out, root=FIXTURE, resume=True) == results
+
+
+def test_a_submission_whose_sandbox_is_lost_runs_once_more(tmp_path, hand_in, monkeypatch):
+    begun = []
+
+    def begin(*arguments):
+        zygote, session = warm.begin(*arguments)
+        begun.append(zygote)
+        if len(begun) == 1:  # somebody ends it, which no submission can
+            zygote.process.kill()
+            zygote.process.wait()
+        return zygote, session
+
+    monkeypatch.setattr(preprocessors, "begin", begin)
+    hand_in(tmp_path / "in", "ada")
+    (result,) = grade.grade(tmp_path / "in", tmp_path / "out", root=FIXTURE)
+    assert (result.status, result.reason, result.exercises) == ("graded", "", RIGHT)
+    assert len(begun) == 2
