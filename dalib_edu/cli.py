@@ -407,6 +407,35 @@ def grade(
     )
 
 
+@app.command("return")
+def return_(
+    sheet: Annotated[Path, typer.Argument(help="Moodle's grading worksheet or Canvas's export.")],
+    homework: Annotated[str, typer.Argument(help="Which homework to return.")],
+    graded: Annotated[Path, typer.Option(help="The folder that 'dalib-edu grade' filled.")],
+    column: Annotated[
+        str | None,
+        typer.Option(help="Header of the column to fill, where it is not found by itself."),
+    ] = None,
+    unfinished: Annotated[
+        bool, typer.Option("--unfinished", help="Also where answers still wait for a person.")
+    ] = False,
+) -> None:
+    """Fill an LMS's own sheet with the points, and pack the feedback pages for it.
+
+    Example: dalib-edu return worksheet.csv hw2 --graded graded
+    """
+    from dalib_edu.instructor.build import find_root, homeworks_in
+    from dalib_edu.instructor.give_back import give_back
+
+    name = homeworks_in(find_root(), [homework])[0].name
+    given = give_back(sheet, name, graded, column, unfinished)
+    for line in given.notes:
+        print(line)
+    print(f"the points (of {given.most:g}) of {len(given.filled)} students are in {given.sheet}")
+    if given.pages:
+        print(f"their feedback pages are in {given.pages}")
+
+
 @app.command()
 def demo(
     homework: Annotated[str, typer.Option(help="Which homework to release.")] = "hw2",

@@ -18,6 +18,7 @@ COMMANDS = [
     ["build"],
     ["collect"],
     ["grade"],
+    ["return"],
     ["demo"],
     ["data", "list"],
     ["data", "fetch"],

@@ -1,0 +1,179 @@
+"""Sheets as Moodle and Canvas export them: the points arrive, and nothing else changes."""
+
+import csv
+import io
+import zipfile
+
+import pytest
+
+from dalib_edu.instructor import give_back, grade, intake
+from dalib_edu.settings import UserError
+
+HW = "hw2_dann_drawings"
+ADA, BOB, EVE, ZOE = "Ada Lovelace_1234567", "Bob_7", "Eve_Mallory_31", "Zoë Ötz_12"
+MOODLE = """\ufeffIdentifier,"Full name","Email address",Status,Grade,"Maximum Grade",Changed
+"Participant 1234567","Ada Lovelace",a@x.edu,Submitted,,100.00,-
+"Participant 31","Eve Mallory",e@x.edu,Submitted,,100.00,-
+"Participant 7",Bob,b@x.edu,Submitted,,100.00,-
+"Participant 99","Nobody, N.",n@x.edu,"No submission",,100.00,-
+"""
+CANVAS = """Student,ID,SIS Login ID,Section,hw1_m3sda (41),hw2_dann_drawings (42),Current Score
+,,,,,Manual Posting,
+    Points Possible,,,,40,20,(read only)
+"Lovelace, Ada",1234567,ada@x.edu,A,31,,50
+Bob,7,31,A,30,3,50
+"""
+
+
+def result(student, score, manual=0.0, reason="", homework=HW):
+    status = "malformed" if score is None else "graded"
+    most = None if score is None else 40
+    return grade.Result(student, homework, status, reason, score, most, manual)
+
+
+@pytest.fixture
+def graded(tmp_path):
+    results = [
+        result(ADA, 33.0),
+        result(ADA, 1.0, homework="hw1_m3sda"),
+        result(BOB, 0.0),
+        result(EVE, 20.0, manual=4.0),
+        result(ZOE, None, reason="the notebook is empty"),
+    ]
+    folder = tmp_path / "graded"
+    folder.mkdir()
+    (folder / "grades.csv").write_text(grade.grades_csv(results), encoding="utf-8")
+    for each in results:
+        page = folder / "feedback" / each.student / each.assignment / f"{each.assignment}.html"
+        page.parent.mkdir(parents=True)
+        page.write_text(f"{each.student} {each.assignment}", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def sheet(tmp_path):
+    def write(text, name="sheet.csv"):
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def table(text, mark=","):
+    return list(csv.reader(io.StringIO(text.removeprefix("\ufeff")), delimiter=mark))
+
+
+def moodle_owner(path):
+    """Return whose a feedback file is, and its name, by the rule of Moodle's importer."""
+    _, number, kind, plugin, name = path.split("_", 4)
+    assert (kind, plugin) == ("assignsubmission", "file")
+    return int(number), name
+
+
+def test_moodles_worksheet_is_filled(graded, sheet):
+    given = give_back.give_back(sheet(MOODLE), HW, graded)
+    expected = table(MOODLE)
+    expected[1][4], expected[3][4] = "82.5", "0"  # 33 and 0 of 40, scaled to 100
+    assert table(given.sheet.read_text(encoding="utf-8")) == expected
+    assert given.filled == [ADA, BOB]
+    assert given.notes == [
+        "scaled: 40 points of the homework to 100",
+        f"left out: {EVE} (answers wait for a person)",
+        f"not in the sheet: {ZOE}",
+    ]
+
+
+def test_moodle_finds_whose_each_page_is(graded, sheet):
+    given = give_back.give_back(sheet(MOODLE), HW, graded)
+    with zipfile.ZipFile(given.pages) as pages:
+        found = {moodle_owner(name): pages.read(name).decode() for name in pages.namelist()}
+    page = f"{HW}.html"
+    assert found == {(1234567, page): f"{ADA} {HW}", (7, page): f"{BOB} {HW}"}
+
+
+def test_a_submission_without_points_is_named_and_keeps_its_field(graded, sheet):
+    given = give_back.give_back(sheet("Id,Grade\nParticipant 12,3\n"), HW, graded)
+    assert given.sheet.read_text() == "Id,Grade\nParticipant 12,3\n"
+    assert f"no points: {ZOE} (the notebook is empty)" in given.notes
+    with zipfile.ZipFile(given.pages) as pages:
+        assert [moodle_owner(name)[0] for name in pages.namelist()] == [12]
+
+
+def test_unfinished_points_are_given_where_that_is_asked(graded, sheet):
+    given = give_back.give_back(sheet(MOODLE), HW, graded, unfinished=True)
+    assert given.filled == [ADA, EVE, BOB]
+    with zipfile.ZipFile(given.pages) as pages:
+        assert {moodle_owner(name)[0] for name in pages.namelist()} == {7, 31, 1234567}
+
+
+@pytest.mark.parametrize("mark", [",", ";"])
+def test_canvas_gradebook_is_filled(graded, sheet, mark):
+    text = io.StringIO()
+    csv.writer(text, delimiter=mark).writerows(table(CANVAS))
+    given = give_back.give_back(sheet(text.getvalue()), HW, graded)
+    expected = table(CANVAS)
+    expected[3][5], expected[4][5] = "16.5", "0"  # of 20
+    assert table(given.sheet.read_text(encoding="utf-8"), mark) == expected
+    assert given.pages is None
+
+
+def test_a_column_of_another_name_or_language(graded, sheet):
+    french = MOODLE.replace("Participant", "Participant·e").replace(",Grade,", ",Note,")
+    path = sheet(french.replace("Maximum Grade", "Note maximale"))
+    with pytest.raises(UserError, match=r"--column, of 'Identifier'.*'Note'"):
+        give_back.give_back(path, HW, graded)
+    given = give_back.give_back(path, HW, graded, column="note")
+    assert [row[4] for row in table(given.sheet.read_text(encoding="utf-8"))][1:] == [
+        *("33", "", "0", "")
+    ]
+    canvas = sheet(CANVAS.replace(f"{HW} (42)", "Homework 2 (42)"))
+    given = give_back.give_back(canvas, HW, graded, column="Homework 2")
+    assert given.filled == [ADA, BOB]
+
+
+def test_folders_from_the_lms_are_found_again(tmp_path, sheet):
+    archive = tmp_path / "class.zip"
+    with zipfile.ZipFile(archive, "w") as bundle:
+        bundle.writestr(f"Ada L_5_assignsubmission_file_/{HW}.ipynb", "{}")
+    (student,) = intake.collect(archive, HW, tmp_path / "in").students
+    graded = tmp_path / "graded"
+    graded.mkdir()
+    (graded / "grades.csv").write_text(grade.grades_csv([result(student, 4.0)]), encoding="utf-8")
+    given = give_back.give_back(sheet("Id,Grade\nParticipant 5,\n"), HW, graded)
+    assert given.sheet.read_text() == "Id,Grade\nParticipant 5,4\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no table"),
+        ("Identifier,Grade\n", "no table"),
+        ("Identifier,Grade\nParticipant 555,\n", "ends a graded student's folder"),
+        ("Identifier,Grade,Grade\nParticipant 7,,\n", "not clear where the points go"),
+        ("Identifier,Points\nParticipant 7,\n", "not clear where the points go"),
+    ],
+)
+def test_a_sheet_that_cannot_be_filled_is_one_line(graded, sheet, text, message):
+    with pytest.raises(UserError, match=message):
+        give_back.give_back(sheet(text), HW, graded)
+    assert not (graded / "returned").exists()
+
+
+def test_other_bad_input_is_one_line(graded, sheet, tmp_path):
+    path = sheet(MOODLE)
+    with pytest.raises(UserError, match="No such file"):
+        give_back.give_back(tmp_path / "none.csv", HW, graded)
+    with pytest.raises(UserError, match="grade the class first"):
+        give_back.give_back(path, HW, tmp_path)
+    with pytest.raises(UserError, match="nothing of hw4_gta"):
+        give_back.give_back(path, "hw4_gta", graded)
+    with pytest.raises(UserError, match="no single column 'Mark'"):
+        give_back.give_back(path, HW, graded, column="Mark")
+    path.write_bytes(b"Identifier,Grade\nParticipant \xff7,\n")
+    with pytest.raises(UserError, match="no CSV file"):
+        give_back.give_back(path, HW, graded)
+    twins = grade.grades_csv([result("Bob_7", 1.0), result("Bobby_7", 2.0)])
+    (graded / "grades.csv").write_text(twins, encoding="utf-8")
+    with pytest.raises(UserError, match="end in one number"):
+        give_back.give_back(sheet(MOODLE), HW, graded)
