@@ -16,8 +16,8 @@
 # **Papers:** Ganin et al., *Domain-Adversarial Training of Neural Networks*, JMLR 2016
 # ([arXiv 1505.07818](https://arxiv.org/abs/1505.07818)); Li et al., *Deeper, Broader and Artier Domain
 # Generalization*, ICCV 2017 ([arXiv 1710.03077](https://arxiv.org/abs/1710.03077)), for PACS.
-# **Your time:** 4 hours. **Hardware:** a laptop with two cores; all cells together compute for three to
-# five minutes.
+# **Your time:** 4 hours. **Hardware:** a laptop with two cores; all cells together compute for two to
+# four minutes.
 #
 # You have labelled photographs, and unlabelled pictures in another style. You want to classify those, with a
 # network that somebody else trained for something else.
