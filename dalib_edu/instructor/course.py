@@ -33,7 +33,7 @@ def configure(c: Config) -> Config:
     from nbgrader import preprocessors as theirs
 
     from dalib_edu.instructor import preprocessors as ours
-    from dalib_edu.instructor.pages import FeedbackPages
+    from dalib_edu.instructor.pages import FeedbackPages, safe_markdown
 
     put_tools_on_path()
     c.CourseDirectory.course_id = COURSE_ID
@@ -54,6 +54,7 @@ def configure(c: Config) -> Config:
         ours.GradingExecute,
         theirs.LimitOutput,
         ours.TidyTestOutputs,
+        ours.RemoveActive,
         theirs.SaveAutoGrades,
         theirs.AssignLatePenalties,
         theirs.CheckCellMetadata,
@@ -64,6 +65,7 @@ def configure(c: Config) -> Config:
         ours.HideTests,
         CSSHTMLHeaderPreprocessor,
     ]
+    c.HTMLExporter.filters = {"markdown2html": safe_markdown}  # of the formgrader, too
     c.ExecutePreprocessor.shutdown_kernel = "immediate"
     # Validate in JupyterLab holds up the whole server while it runs, so it runs at grading scale
     # too. Its kernel takes no environment of its own, but does take a line to begin with.

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import nbformat
+import sqlalchemy
 from tqdm import tqdm
 
 from dalib_edu.instructor.build import (
@@ -33,16 +34,19 @@ from dalib_edu.instructor.build import (
 from dalib_edu.instructor.course import configure
 from dalib_edu.instructor.draw import draw_ahead
 from dalib_edu.instructor.handed_in import FILES_LIMIT, MOST_FILES, copy_submitted_files
+from dalib_edu.instructor.time_limit import TookTooLong, time_limit
 from dalib_edu.jobs import parallel
 from dalib_edu.settings import UserError, show_progress
 
 if TYPE_CHECKING:
     from nbgrader.apps import NbGraderAPI
-    from sqlalchemy import Engine
 
 Status = Literal["graded", "timeout", "crashed", "out of memory", "malformed"]
 NOTEBOOK_LIMIT = 50_000_000  # bytes; a notebook of text and pictures has a few million
 LARGEST_NOTEBOOK = 300_000_000  # bytes; between the two, outputs are taken out before it is read
+MOST_CELLS, MOST_TEXT = 1_000, 5_000_000  # characters; the longest homework has 114 cells
+MOST_SECONDS = 1_800  # for one submission, all told; its run has limits of its own
+PAGE_SECONDS = 60
 CONFIG_FILE = "nbgrader_config.py"
 CONFIG = """from dalib_edu.instructor.course import configure
 
@@ -374,22 +378,37 @@ def _read_notebook(path: Path) -> tuple[nbformat.NotebookNode, list[str]]:
     else:
         data = path.read_bytes()
     try:
-        content = json.loads(data)
-        if not isinstance(content, dict) or "nbformat" not in content:
-            raise Malformed("the file is no notebook")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of missing ids; they are given below
-            notebook = nbformat.reads(json.dumps(content), as_version=4)
+        notebook, mended = _parsed(data)
     except Malformed:
         raise
     except (ValueError, RecursionError) as error:
         raise Malformed(f"the file is no valid JSON ({str(error)[:100]})") from None
     except Exception as error:
         raise Malformed(f"the notebook cannot be read ({type(error).__name__})") from None
+    return notebook, repairs + mended
+
+
+def _parsed(data: bytes) -> tuple[nbformat.NotebookNode, list[str]]:
+    """Return the notebook in a file's bytes without outputs, and what was mended."""
+    content = json.loads(data)
+    if not isinstance(content, dict) or "nbformat" not in content:
+        raise Malformed("the file is no notebook")
+    given = content.get("cells") or []
+    if len(given) > MOST_CELLS:
+        raise Malformed(f"the notebook has {len(given)} cells; {MOST_CELLS} are read at most")
+    for cell in given:
+        if "outputs" in cell:
+            cell["outputs"] = []
+    text = json.dumps(content, ensure_ascii=False)
+    # Half of a character of two halves, which JSON allows and no file can hold.
+    whole = text.encode(errors="replace").decode()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of missing ids; they are given below
+        notebook = nbformat.reads(whole, as_version=4)
     cells = notebook.get("cells")
     if not isinstance(cells, list) or not cells:
         raise Malformed("the notebook has no cells")
-    for cell in cells:
+    for cell in cells:  # of an older format
         if isinstance(cell.get("outputs"), list):
             cell["outputs"] = []
     notebook.nbformat_minor = max(notebook.get("nbformat_minor", 0), 5)
@@ -399,7 +418,13 @@ def _read_notebook(path: Path) -> tuple[nbformat.NotebookNode, list[str]]:
         errors = list(nbformat.validator.iter_validate(notebook, strip_invalid_metadata=True))
     if errors:
         raise Malformed(f"the notebook is not valid ({str(errors[0].message)[:100]})")
-    return notebook, repairs
+    if sum(len(cell.source) for cell in cells) > MOST_TEXT:
+        raise Malformed(f"the notebook has more than {MOST_TEXT} characters of text")
+    for cell in notebook.cells:
+        mark = cell.metadata.get("nbgrader", {})
+        if not isinstance(mark, dict) or not isinstance(mark.get("grade_id", ""), str):
+            del cell.metadata["nbgrader"]  # as if it had been stripped
+    return notebook, [] if whole == text else ["characters that are no text were replaced by ?"]
 
 
 TAKE_OUTPUTS_OUT = """
@@ -495,9 +520,7 @@ def _one_engine() -> Iterator[None]:
 
 
 @functools.lru_cache(maxsize=1)
-def _engine(url: str, **options) -> "Engine":
-    import sqlalchemy
-
+def _engine(url: str, **options) -> sqlalchemy.Engine:
     return sqlalchemy.create_engine(url, **options)
 
 
@@ -605,25 +628,43 @@ def run_submission(
         The result, also where the submission is broken.
     """
     name = _full_name(submission, known)
-    course = Path(api.coursedir.root)
     try:
-        if not re.fullmatch(r"[\w@-][\w.@ -]*", submission.student):
-            raise Malformed("the folder name may hold only letters, digits, spaces and . @ - _")
-        if name not in known:
-            raise Malformed(f"there is no homework {submission.assignment!r}")
-        destination = course / "submitted" / submission.student / name
-        repairs = take_in(submission, known[name], destination)
-        before = _answers(submission.student, name, course)
-        _autograde(submission.student, name, api)
-        if before:
-            _keep_settled(submission.student, name, api, before)
+        with time_limit(MOST_SECONDS):
+            repairs = _run(submission, name, known, api)
+            result = _read_result(submission.student, name, repairs, api)
     except Malformed as error:
         result = Result(submission.student, name, "malformed", str(error))
-        _write_plain_feedback(result, course)
-        return result
-    result = _read_result(submission.student, name, repairs, api)
+    except TookTooLong:
+        reason = f"grading it took more than {MOST_SECONDS} s"
+        result = Result(submission.student, name, "timeout", reason)
+    except (UserError, OSError, sqlalchemy.exc.SQLAlchemyError):  # the machine's, not the file's
+        raise
+    except Exception as error:  # whatever is in the file, the class goes on
+        reason = f"it cannot be graded ({type(error).__name__}: {printable(str(error))[:100]})"
+        result = Result(submission.student, name, "malformed", reason)
     _write_feedback(result, api)
     return result
+
+
+def _run(
+    submission: Submission, name: str, known: dict[str, Homework], api: "NbGraderAPI"
+) -> list[str]:
+    """Take a submission in and grade it; return what was mended.
+
+    Raises:
+        Malformed: that is not possible.
+    """
+    if not re.fullmatch(r"[\w@-][\w.@ -]*", submission.student):
+        raise Malformed("the folder name may hold only letters, digits, spaces and . @ - _")
+    if name not in known:
+        raise Malformed(f"there is no homework {submission.assignment!r}")
+    course = Path(api.coursedir.root)
+    repairs = take_in(submission, known[name], course / "submitted" / submission.student / name)
+    before = _answers(submission.student, name, course)
+    _autograde(submission.student, name, api)
+    if before:
+        _keep_settled(submission.student, name, api, before)
+    return repairs
 
 
 def _autograde(student: str, name: str, api: "NbGraderAPI") -> None:
@@ -718,20 +759,34 @@ def causes_in(graded: nbformat.NotebookNode) -> dict[str, str]:
 
 
 def _write_feedback(result: Result, api: "NbGraderAPI") -> None:
-    with quiet_nbgrader():
+    course = Path(api.coursedir.root)
+    if result.score is None:
+        _write_plain_feedback(result, course)
+        return
+    answer = {"success": False}
+    with contextlib.suppress(TookTooLong), time_limit(PAGE_SECONDS), quiet_nbgrader():
         answer = api.generate_feedback(result.assignment, result.student, force=True)
     if not answer["success"]:
-        _write_plain_feedback(result, Path(api.coursedir.root))
+        _write_plain_feedback(result, course)
 
 
 def _write_plain_feedback(result: Result, course: Path) -> None:
-    """Write a page for a submission that could not be shown as a notebook."""
+    """Write a page for a submission that cannot be shown as a notebook."""
     student = re.sub(r"[^\w.@ -]", "_", result.student)
     assignment = re.sub(r"[^\w.@ -]", "_", result.assignment)
+    if result.score is None:
+        lines = [f"Your submission could not be graded: {result.reason}."]
+    else:
+        lines = [
+            f"{result.score:g} of {result.max_score:g} points. Your notebook cannot be shown here.",
+            *([f"{result.status}: {result.reason}"] if result.reason else []),
+            *(f"{name}: {cause}" for name, cause in result.causes.items()),
+        ]
     text = (
         f"<!DOCTYPE html>\n<html><head><meta charset='utf-8'><title>{escape(assignment)}</title>"
-        f"</head><body><h1>{escape(assignment)}</h1><p>Your submission could not be graded: "
-        f"{escape(result.reason)}.</p></body></html>\n"
+        f"</head><body><h1>{escape(assignment)}</h1>"
+        + "".join(f"<p>{escape(line)}</p>" for line in lines)
+        + "</body></html>\n"
     )
     write_atomically(course / "feedback" / student / assignment / f"{assignment}.html", text)
 

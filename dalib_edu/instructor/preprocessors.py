@@ -50,6 +50,9 @@ GRADED, TIMEOUT, CRASHED, OUT_OF_MEMORY = "graded", "timeout", "crashed", "out o
 PUT_BACK_TIMEOUT = 60  # seconds
 STUCK = 30  # seconds after the limit of a cell that was not to be interrupted
 STUB = "YOUR ANSWER HERE"
+MOST_ENDS = 3  # results and errors of a cell; one is the rule
+# Characters: of the answers to one check, and of all that a notebook shows (in pictures 100 times).
+MOST_ANSWERS, MOST_OUTPUT = 500_000_000, 500_000
 
 
 class NotThisHomework(ValueError):
@@ -452,11 +455,11 @@ class GradingExecute(Execute):
 
     def _run(self, nb: NotebookNode, environment: dict[str, str]) -> tuple[str, str]:
         """Execute the cells; return the status and the reason."""
-        index, self._lost, self._stuck = -1, False, False
+        index, self._lost, self._stuck, self._kept_in_all = -1, False, False, 0
         with self._process(environment):
             try:
                 for index, cell in enumerate(nb.cells):
-                    self._index, self._kept = index, 0
+                    self._index, self._kept, self._ends = index, 0, 0
                     if time.monotonic() > self._deadline:
                         _fail_from(nb, index, "CellTimeoutError", "not run: the time was up")
                         return TIMEOUT, f"more than {self.total_timeout} s in all"
@@ -536,8 +539,9 @@ class GradingExecute(Execute):
         cell.outputs, cell.execution_count = [], self.code_cells_executed
 
         def keep(output: dict) -> None:
-            if self._has_room(output):
-                add_output(cell.outputs, output)
+            with contextlib.suppress(KeyError, TypeError, AttributeError):  # it is no output
+                if self._has_room(output):
+                    add_output(cell.outputs, output)
 
         timeout = self._get_timeout(cell)
         if not self._session.run(cell.source, self.code_cells_executed, timeout, keep):
@@ -565,6 +569,7 @@ class GradingExecute(Execute):
         """Run code that is no cell of the notebook, and return its errors and answers."""
         asked, cell = nbformat.v4.new_code_cell(code), self.nb.cells[index]
         self._asking, self._own_timeout = True, timeout
+        self._answered, self._ends = 0, 0
         try:
             self._execute(asked, index, store_history=False)
         finally:
@@ -629,7 +634,7 @@ class GradingExecute(Execute):
             self._timed_out_at = self._index
 
     def process_message(self, msg: dict, cell: NotebookNode, cell_index: int):
-        """Keep an output, unless the cell has said enough; errors and results are always kept."""
+        """Keep an output, unless the cell has said enough."""
         if not self._has_room({**msg["content"], "output_type": msg["msg_type"]}, msg["content"]):
             return None
         return super().process_message(msg, cell, cell_index)
@@ -641,22 +646,44 @@ class GradingExecute(Execute):
             output: with an ``output_type``.
             text: where a cut text goes; by default ``output``.
         """
-        if output["output_type"] not in ("stream", "display_data", "update_display_data"):
+        kind, size = output["output_type"], _size(output)
+        text = output if text is None else text
+        if kind not in ("stream", "display_data", "update_display_data", "execute_result", "error"):
             return True
-        if self._asking:  # what a function prints must not crowd out its answers
-            return answering.MIME in output.get("data", {})
-        if self._kept > self.output_limit:
-            return False
-        if output["output_type"] == "stream":
-            room = self.output_limit - self._kept
-            self._kept += len(output["text"])
-            if len(output["text"]) > room:
-                cut = output["text"][:room] + "\n... output cut ...\n"
-                (output if text is None else text)["text"] = cut
-        else:
-            # A picture is worth its hundredth in words.
-            self._kept += sum(len(str(value)) for value in output["data"].values()) // 100
-        return True
+        if self._asking and kind != "error":
+            # What a function prints must not crowd out its answers.
+            self._answered += size
+            return answering.MIME in output.get("data", {}) and self._answered <= MOST_ANSWERS
+        if kind in ("execute_result", "error"):  # a grade depends on them
+            self._ends += 1
+            if size > self.output_limit:
+                _cut_end(output, text, self.output_limit)
+            return self._ends <= MOST_ENDS
+        # A picture is worth its hundredth in words.
+        size = size if kind == "stream" else size // 100
+        room = min(self.output_limit - self._kept, MOST_OUTPUT - self._kept_in_all)
+        self._kept += size
+        self._kept_in_all += min(size, max(room, 0))
+        if kind == "stream" and size > room > 0:
+            text["text"] = output["text"][:room] + "\n... output cut ...\n"
+            return True
+        return size <= room
+
+
+def _size(output: dict) -> int:
+    """Return the characters of an output."""
+    parts = [output.get("text", ""), output.get("evalue", ""), *output.get("traceback", [])]
+    parts += output.get("data", {}).values()
+    return sum(len(part if isinstance(part, str) else str(part)) for part in parts)
+
+
+def _cut_end(output: dict, text: dict, limit: int) -> None:
+    """Cut a result or an error that is too long."""
+    if "data" in output:
+        text["data"] = {"text/plain": str(output["data"].get("text/plain", ""))[:limit]}
+    else:
+        text["evalue"] = str(output.get("evalue", ""))[:limit]
+        text["traceback"] = ["".join(map(str, output.get("traceback", [])))[-limit:]]
 
 
 def _stop(heart: HBChannel) -> None:
@@ -671,8 +698,7 @@ def _stop(heart: HBChannel) -> None:
 def add_output(outputs: list[NotebookNode], output: dict) -> None:
     """Append an output that came from a student's process, joined to a stream that goes on.
 
-    Raises:
-        Died: it is no output.
+    What is no output is left out.
     """
     try:
         kind = output["output_type"]
@@ -686,7 +712,7 @@ def add_output(outputs: list[NotebookNode], output: dict) -> None:
         fresh = nbformat.v4.new_output(**output)
         nbformat.validate(fresh, ref=kind, version=4)
     except Exception:
-        raise Died from None
+        return
     outputs.append(fresh)
 
 
@@ -795,6 +821,38 @@ def _within(text: str, points: float) -> str:
         return text or "(nothing)"
     value = 0.0 if math.isnan(value) else min(max(value, 0.0), points)
     return text if value == float(text) else repr(value)
+
+
+PASSIVE = ("text/plain", "text/latex", "text/markdown", "image/png", "image/jpeg")
+NOTHING = {"text/plain": "(an output that is not shown here)"}
+OWN_METADATA = ("nbgrader", "dalib_edu")
+
+
+class RemoveActive(NbGraderPreprocessor):
+    """Leave nothing in a graded notebook that would run in the browser of whoever reads it.
+
+    Outputs keep text and pictures (each kind of display has a text beside it), cells and notebook
+    the metadata that grading needs. Templates write other metadata into pages as it is. Markdown
+    is taken care of when it is shown, by ``pages.safe_markdown``.
+    """
+
+    def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
+        """Change ``nb`` in place."""
+        nb.metadata = _only(nb.metadata, ("kernelspec", *OWN_METADATA))
+        for cell in nb.cells:
+            cell.metadata = _only(cell.metadata, OWN_METADATA)
+            for output in cell.get("outputs", []):
+                if "data" in output:
+                    kept = {k: v for k, v in output.data.items() if isinstance(v, str)}
+                    output.data = _only(kept, PASSIVE) or NotebookNode(NOTHING)
+                    output.metadata = NotebookNode()
+            if cell.cell_type == "raw":  # which is written into a page as it is
+                cell.cell_type = "markdown"
+        return nb, resources
+
+
+def _only(entries: dict, names: Iterable[str]) -> NotebookNode:
+    return NotebookNode({name: entries[name] for name in names if name in entries})
 
 
 class HideTests(NbGraderPreprocessor):

@@ -225,9 +225,12 @@ def shape_of(code: str) -> str:
     Empty where it is no Python.
     """
     try:
-        tree = ast.parse(code)
+        return _shape_of_tree(ast.parse(code))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ""
+
+
+def _shape_of_tree(tree: ast.Module) -> str:
     given: dict[str, str] = {}
     bound = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
     bound |= {
