@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import errno
 import functools
 import hashlib
 import io
@@ -22,6 +23,7 @@ import nbformat
 import sqlalchemy
 from tqdm import tqdm
 
+from dalib_edu.instructor import lean
 from dalib_edu.instructor.build import (
     Homework,
     find_root,
@@ -33,8 +35,14 @@ from dalib_edu.instructor.build import (
 )
 from dalib_edu.instructor.course import configure
 from dalib_edu.instructor.draw import draw_ahead
-from dalib_edu.instructor.handed_in import FILES_LIMIT, MOST_FILES, copy_submitted_files
+from dalib_edu.instructor.handed_in import (
+    FILES_LIMIT,
+    MOST_FILES,
+    copy_submitted_files,
+    files_below,
+)
 from dalib_edu.instructor.time_limit import TookTooLong, time_limit
+from dalib_edu.instructor.warm import NoSandbox
 from dalib_edu.jobs import parallel
 from dalib_edu.settings import UserError, show_progress
 
@@ -43,10 +51,14 @@ if TYPE_CHECKING:
 
 Status = Literal["graded", "timeout", "crashed", "out of memory", "malformed"]
 NOTEBOOK_LIMIT = 50_000_000  # bytes; a notebook of text and pictures has a few million
-LARGEST_NOTEBOOK = 300_000_000  # bytes; between the two, outputs are taken out before it is read
+LARGEST_NOTEBOOK = 300_000_000  # bytes
+MUCH = 2_000_000  # bytes; above that, another process takes out what is not read, outputs first
 MOST_CELLS, MOST_TEXT = 1_000, 5_000_000  # characters; the longest homework has 114 cells
 MOST_SECONDS = 1_800  # for one submission, all told; its run has limits of its own
 PAGE_SECONDS = 60
+# What a file or a folder that was handed in can do; a full disk, for one, is the machine's.
+OF_A_FILE = {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.EINVAL}
+OF_A_FILE |= {errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.EILSEQ}
 CONFIG_FILE = "nbgrader_config.py"
 CONFIG = """from dalib_edu.instructor.course import configure
 
@@ -345,8 +357,8 @@ def _the_notebook(submission: Submission, homework: Homework) -> tuple[Path, lis
         return right, []
     others = [
         p
-        for p in sorted(submission.folder.rglob("*.ipynb"))
-        if ".ipynb_checkpoints" not in p.parts and p.is_file() and not p.is_symlink()
+        for p in sorted(files_below(submission.folder))
+        if p.suffix == ".ipynb" and p.is_file() and not p.is_symlink()
     ]
     if submission.folder.name == submission.student:
         others = [p for p in others if printable(p.stem) == submission.assignment]
@@ -372,11 +384,9 @@ def _read_notebook(path: Path) -> tuple[nbformat.NotebookNode, list[str]]:
     size, repairs = path.stat().st_size, []
     if size == 0:
         raise Malformed("the notebook is empty")
+    data = _lean_file(path) if size > MUCH else path.read_bytes()
     if size > NOTEBOOK_LIMIT:
-        data = _without_outputs(path)
         repairs.append(f"the notebook had {size / 1e6:.0f} MB; its outputs were taken out")
-    else:
-        data = path.read_bytes()
     try:
         notebook, mended = _parsed(data)
     except Malformed:
@@ -393,12 +403,10 @@ def _parsed(data: bytes) -> tuple[nbformat.NotebookNode, list[str]]:
     content = json.loads(data)
     if not isinstance(content, dict) or "nbformat" not in content:
         raise Malformed("the file is no notebook")
-    given = content.get("cells") or []
-    if len(given) > MOST_CELLS:
-        raise Malformed(f"the notebook has {len(given)} cells; {MOST_CELLS} are read at most")
-    for cell in given:
-        if "outputs" in cell:
-            cell["outputs"] = []
+    content = lean.lean(content)
+    number = len(content.get("cells") or [])
+    if number > MOST_CELLS:
+        raise Malformed(f"the notebook has {number} cells; {MOST_CELLS} are read at most")
     text = json.dumps(content, ensure_ascii=False)
     # Half of a character of two halves, which JSON allows and no file can hold.
     whole = text.encode(errors="replace").decode()
@@ -427,27 +435,12 @@ def _parsed(data: bytes) -> tuple[nbformat.NotebookNode, list[str]]:
     return notebook, [] if whole == text else ["characters that are no text were replaced by ?"]
 
 
-TAKE_OUTPUTS_OUT = """
-import json, resource, sys
-resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))
-notebook = json.load(open(sys.argv[1], encoding="utf-8"))
-for cell in notebook["cells"]:
-    cell.pop("attachments", None)
-    if "outputs" in cell:
-        cell["outputs"] = []
-sys.stdout.write(json.dumps(notebook))
-"""
-
-
-def _without_outputs(path: Path) -> bytes:
-    """Return a large notebook without its outputs.
-
-    JSON can take fifty times its size in memory, so it is read by a process that may take 2 GiB.
-    """
+def _lean_file(path: Path) -> bytes:
+    """Return a large notebook less what is not read, from a process that may take little memory."""
     size, much = path.stat().st_size, f"the notebook has {path.stat().st_size / 1e6:.0f} MB"
     if size > LARGEST_NOTEBOOK:
         raise Malformed(f"{much}; clear its outputs")
-    command = [sys.executable, "-I", "-S", "-c", TAKE_OUTPUTS_OUT, str(path.absolute())]
+    command = [sys.executable, "-I", "-S", lean.__file__, str(path.absolute())]
     try:
         done = subprocess.run(command, capture_output=True, timeout=120, check=True)
     except (OSError, subprocess.SubprocessError):
@@ -505,18 +498,38 @@ def open_course(out: Path, sandboxed: bool) -> "NbGraderAPI":
 
 
 @contextlib.contextmanager
-def _one_engine() -> Iterator[None]:
-    """Let nbgrader's steps share a database engine, which remembers the queries it compiled.
+def _mended_nbgrader() -> Iterator[None]:
+    """Let nbgrader's steps share a database engine, and say what was no fault of a submission.
 
-    Each step opens the gradebook anew, and would compile every query again.
+    Each step opens the gradebook anew, and would compile every query again. What stops a step
+    becomes a text with the student's own words in it.
     """
     import nbgrader.api
+    import nbgrader.apps.api
 
-    create, nbgrader.api.create_engine = nbgrader.api.create_engine, _engine
+    create, capture = nbgrader.api.create_engine, nbgrader.apps.api.capture_log
+
+    def capture_log(app, *args, **kwargs) -> dict:
+        start, stopped = app.start, []
+
+        def begin() -> None:
+            try:
+                start()
+            except (KeyboardInterrupt, NoSandbox) as error:
+                stopped.append(error)
+                raise
+
+        app.start = begin
+        answer = capture(app, *args, **kwargs)
+        if stopped:
+            raise stopped[0]
+        return answer
+
+    nbgrader.api.create_engine, nbgrader.apps.api.capture_log = _engine, capture_log
     try:
         yield
     finally:
-        nbgrader.api.create_engine = create
+        nbgrader.api.create_engine, nbgrader.apps.api.capture_log = create, capture
 
 
 @functools.lru_cache(maxsize=1)
@@ -524,7 +537,7 @@ def _engine(url: str, **options) -> sqlalchemy.Engine:
     return sqlalchemy.create_engine(url, **options)
 
 
-@_one_engine()
+@_mended_nbgrader()
 def grade_one(
     submission: Submission,
     known: dict[str, Homework],
@@ -606,11 +619,12 @@ def fingerprint(submission: Submission, known: dict[str, Homework]) -> str:
     digest = hashlib.sha256()
     name = _full_name(submission, known)
     paths = [known[name].source, known[name].labels] if name in known else []
-    for path in [*paths, *sorted(submission.folder.rglob("*"))]:
+    for path in [*paths, *sorted(files_below(submission.folder))]:
         digest.update(f"{path.name}\0".encode(errors="surrogateescape"))
-        if path.is_file() and not path.is_symlink():
-            with contextlib.suppress(OSError), path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+        with contextlib.suppress(OSError):
+            if path.is_file() and not path.is_symlink():
+                with path.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
 
 
@@ -633,15 +647,19 @@ def run_submission(
             repairs = _run(submission, name, known, api)
             result = _read_result(submission.student, name, repairs, api)
     except Malformed as error:
-        result = Result(submission.student, name, "malformed", str(error))
+        result = Result(submission.student, name, "malformed", printable(str(error)))
     except TookTooLong:
         reason = f"grading it took more than {MOST_SECONDS} s"
         result = Result(submission.student, name, "timeout", reason)
-    except (UserError, OSError, sqlalchemy.exc.SQLAlchemyError):  # the machine's, not the file's
+    except NoSandbox as error:
+        raise UserError(f"{error}; when that is mended, go on with --resume") from None
+    except (UserError, sqlalchemy.exc.SQLAlchemyError):  # of the machine; the class goes on later
         raise
     except Exception as error:  # whatever is in the file, the class goes on
-        reason = f"it cannot be graded ({type(error).__name__}: {printable(str(error))[:100]})"
-        result = Result(submission.student, name, "malformed", reason)
+        if isinstance(error, OSError) and error.errno not in OF_A_FILE:
+            raise
+        reason = f"it cannot be graded ({type(error).__name__}: {str(error)[:100]})"
+        result = Result(submission.student, name, "malformed", printable(reason))
     _write_feedback(result, api)
     return result
 
@@ -699,11 +717,6 @@ def _keep_settled(student: str, name: str, api: "NbGraderAPI", before: dict[str,
 def _why(answer: dict) -> str:
     """Return nbgrader's reason for a failure in one line."""
     text = f"{answer.get('log', '')}\n{answer.get('error', '')}"
-    if "KeyboardInterrupt" in text:  # nbgrader keeps it to itself
-        raise KeyboardInterrupt
-    broken = re.search(r"RuntimeError: (the sandbox .+)$", text, re.M)
-    if broken:  # the machine's fault, not the submission's
-        raise UserError(f"{broken[1][:300]}; when that is mended, go on with --resume")
     raised = re.findall(r"^\s*(?:[\w.]+\.)?(\w+(?:Error|Exception|Homework)): (.+)$", text, re.M)
     causes = [(kind, words) for kind, words in raised if kind != "NbGraderException"]
     if not causes:
@@ -721,7 +734,7 @@ def _read_result(student: str, name: str, repairs: list[str], api: "NbGraderAPI"
         student,
         name,
         entries.get("status", "crashed"),
-        "; ".join(reason for reason in reasons if reason),
+        printable("; ".join(reason for reason in reasons if reason)),
         causes=causes_in(notebook),
         seconds=entries.get("seconds"),
         **_points(student, name, api),
@@ -772,8 +785,7 @@ def _write_feedback(result: Result, api: "NbGraderAPI") -> None:
 
 def _write_plain_feedback(result: Result, course: Path) -> None:
     """Write a page for a submission that cannot be shown as a notebook."""
-    student = re.sub(r"[^\w.@ -]", "_", result.student)
-    assignment = re.sub(r"[^\w.@ -]", "_", result.assignment)
+    student, assignment = _folder_name(result.student), _folder_name(result.assignment)
     if result.score is None:
         lines = [f"Your submission could not be graded: {result.reason}."]
     else:
@@ -789,6 +801,14 @@ def _write_plain_feedback(result: Result, course: Path) -> None:
         + "</body></html>\n"
     )
     write_atomically(course / "feedback" / student / assignment / f"{assignment}.html", text)
+
+
+def _folder_name(name: str) -> str:
+    """Return a name as it is, where a folder can be called so; another that nobody else has."""
+    plain = re.sub(r"[^\w.@ -]", "_", name)[:100]
+    if plain == name:
+        return name
+    return f"{plain} {hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 # --- tables -------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from pathlib import Path
 
 FILES_LIMIT = 100_000_000  # bytes of all files beside a notebook
 MOST_FILES = 1000
+DEEPEST = 20  # folders in each other
 HANDED_IN_LIMIT = 5_000_000  # bytes of a file that the tests see as it was handed in
 
 
@@ -39,12 +40,26 @@ def copy_submitted_files(source: Path, destination: Path, deep: bool = True) -> 
     return left_out
 
 
+def files_below(folder: Path, deep: bool = True) -> Iterator[Path]:
+    """Yield the files below a folder, links to files included; not what lies too deep.
+
+    Hidden folders are left out, and folders that cannot be read.
+    """
+    waiting = [(folder, 0)]
+    while waiting:
+        at, depth = waiting.pop()
+        with contextlib.suppress(OSError), os.scandir(at) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if not entry.is_dir(follow_symlinks=False):
+                    yield Path(entry.path)
+                elif deep and depth < DEEPEST and not entry.name.startswith("."):
+                    waiting.append((Path(entry.path), depth + 1))
+
+
 def _submitted_files(source: Path, deep: bool) -> Iterator[Path]:
-    for folder, folders, names in os.walk(source):
-        folders[:] = [name for name in folders if deep and not name.startswith(".")]
-        for path in (Path(folder, name) for name in names):
-            if path.is_file() and not path.is_symlink() and path.suffix != ".ipynb":
-                yield path
+    for path in files_below(source, deep):
+        if path.is_file() and not path.is_symlink() and path.suffix != ".ipynb":
+            yield path
 
 
 def put_back_files(submitted: Path, work: Path) -> None:

@@ -19,7 +19,8 @@ from dalib_edu.settings import UserError
 LARGEST_FILE = 150_000_000  # bytes, unpacked
 LARGEST_SUBMISSION = 300_000_000  # bytes, unpacked
 MOST_FILES = 200  # of one student
-MOODLE = re.compile(r"(?P<student>.+_\d+)_assignsubmission_[a-z]+(?:_(?P<file>.*))?")
+DEEPEST, LONGEST = 20, 200  # folders, and letters of a name with them
+MOODLE = re.compile(r"(?P<student>[^_]+_\d+)_assignsubmission_[a-z]+(?:_(?P<file>.*))?")
 CANVAS = re.compile(r"(?P<student>[^_]+)(?:_LATE)?_(?P<id>\d+)_\d+_(?P<file>.+)")
 AGAIN = re.compile(r"-\d+(?=\.\w+$)")  # Canvas's mark of a file that was handed in again
 
@@ -74,7 +75,7 @@ def collect(archive: Path, homework: str, destination: Path) -> Intake:
 
 def student_and_file(path: str) -> tuple[str, str] | None:
     """Return the student and the rest of a member's path; None where it names no student."""
-    parts = PurePosixPath(path.replace("\\", "/")).parts
+    parts = PurePosixPath(path).parts
     for place, part in enumerate(parts):
         found = MOODLE.fullmatch(part)
         if found:
@@ -114,7 +115,7 @@ def _take(
                 _write(folder, inner, data)
         else:
             _write(folder, name, content)
-    except (Refused, zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
+    except Exception as error:  # whatever is in it, the others are unpacked
         report.refused.append(f"{member.filename!r}: {error}")
 
 
@@ -153,6 +154,8 @@ def _write(folder: Path, name: str, content: bytes) -> None:
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or ":" in name or "\0" in name or not path.parts:
         raise Refused("a name that leads out of the folder")
+    if len(path.parts) > DEEPEST or len(str(path)) > LONGEST:
+        raise Refused("a name that is too long or too deep")
     place = folder.joinpath(*path.parts)
     place.parent.mkdir(parents=True, exist_ok=True)
     if not place.parent.resolve().is_relative_to(folder.resolve()):

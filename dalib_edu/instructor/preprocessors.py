@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterable, Iterator
 from itertools import pairwise, takewhile
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import zmq
@@ -53,6 +54,7 @@ STUB = "YOUR ANSWER HERE"
 MOST_ENDS = 3  # results and errors of a cell; one is the rule
 # Characters: of the answers to one check, and of all that a notebook shows (in pictures 100 times).
 MOST_ANSWERS, MOST_OUTPUT = 500_000_000, 500_000
+LEAST = 100  # that an output counts for
 
 
 class NotThisHomework(ValueError):
@@ -540,6 +542,7 @@ class GradingExecute(Execute):
 
         def keep(output: dict) -> None:
             with contextlib.suppress(KeyError, TypeError, AttributeError):  # it is no output
+                output = _whole(output)
                 if self._has_room(output):
                     add_output(cell.outputs, output)
 
@@ -635,6 +638,7 @@ class GradingExecute(Execute):
 
     def process_message(self, msg: dict, cell: NotebookNode, cell_index: int):
         """Keep an output, unless the cell has said enough."""
+        msg["content"] = _whole(msg["content"])
         if not self._has_room({**msg["content"], "output_type": msg["msg_type"]}, msg["content"]):
             return None
         return super().process_message(msg, cell, cell_index)
@@ -660,14 +664,25 @@ class GradingExecute(Execute):
                 _cut_end(output, text, self.output_limit)
             return self._ends <= MOST_ENDS
         # A picture is worth its hundredth in words.
-        size = size if kind == "stream" else size // 100
+        size = LEAST + (size if kind == "stream" else size // 100)
         room = min(self.output_limit - self._kept, MOST_OUTPUT - self._kept_in_all)
         self._kept += size
         self._kept_in_all += min(size, max(room, 0))
         if kind == "stream" and size > room > 0:
-            text["text"] = output["text"][:room] + "\n... output cut ...\n"
+            text["text"] = output["text"][: max(room - LEAST, 0)] + "\n... output cut ...\n"
             return True
         return size <= room
+
+
+def _whole(value: Any) -> Any:
+    """Return text, and what holds text, with ``?`` for characters that no file can hold."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode(errors="replace").decode()
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    if isinstance(value, dict):
+        return {_whole(key): _whole(each) for key, each in value.items()}
+    return value
 
 
 def _size(output: dict) -> int:
@@ -762,8 +777,8 @@ def error_output(name: str, text: str) -> NotebookNode:
 
 def failed_output(failed: CheckFailed) -> NotebookNode:
     """Return the output of a check that failed, as it looks in the student's notebook."""
-    output = error_output("CheckFailed", str(failed))
-    output.traceback = [f"Not yet: {failed}"]
+    output = error_output("CheckFailed", _whole(str(failed)))
+    output.traceback = [_whole(f"Not yet: {failed}")]
     return output
 
 

@@ -34,6 +34,10 @@ class Died(Exception):
     """The student's process has ended, or does not speak the language any more."""
 
 
+class NoSandbox(BaseException):
+    """The machine gives no sandbox. nbgrader would take an ``Exception`` for the submission's."""
+
+
 class TooSlow(Exception):
     """A cell took too long, and could not be stopped."""
 
@@ -62,7 +66,7 @@ class Zygote:
                 return
         self.close()
         said = (self.process.stderr.read() or b"").decode(errors="replace").split()
-        raise RuntimeError(f"the sandbox does not start: {' '.join(said)[-300:] or 'no reason'}")
+        raise NoSandbox(f"the sandbox does not start: {' '.join(said)[-300:] or 'no reason'}")
 
     def submission(self) -> "Session":
         """Begin a submission; the one before must have been closed."""
@@ -202,7 +206,7 @@ class Session:
         del self._buffer[: 8 + length]
         try:
             message = json.loads(data)
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError, MemoryError):
             raise self._dead() from None
         if not isinstance(message, dict):
             raise self._dead()
@@ -240,7 +244,7 @@ def begin(limits: Limits, scale: str, folder: Path) -> tuple[Zygote, Session]:
         folder: its files are there when it begins.
 
     Raises:
-        RuntimeError: no sandbox starts.
+        NoSandbox: none starts.
     """
     for _ in range(2):
         zygote_ = warm_zygote(limits, scale)
@@ -250,4 +254,4 @@ def begin(limits: Limits, scale: str, folder: Path) -> tuple[Zygote, Session]:
             return zygote_, session
         except (Died, OSError):
             zygote_.close()
-    raise RuntimeError("the sandbox does not take a submission")
+    raise NoSandbox("the sandbox does not take a submission")

@@ -26,6 +26,13 @@ def zipped(members):
     return data.getvalue()
 
 
+def damaged():
+    """A zip file whose member's compressed bytes make no sense."""
+    data = bytearray(zipped({"a": "x" * 1000}))
+    data[31:36] = b"\xff" * 5
+    return bytes(data)
+
+
 def files(folder):
     return {str(p.relative_to(folder)): p.read_text() for p in folder.rglob("*") if not p.is_dir()}
 
@@ -42,6 +49,17 @@ def files(folder):
         ("lovelaceada_LATE_12345_67890_hw2.ipynb", "lovelaceada_12345", "hw2.ipynb"),
         ("lovelaceada_12345_67890_my_hw2-3.ipynb", "lovelaceada_12345", "my_hw2.ipynb"),
         ("../x/..;_1_assignsubmission_file_a", "-_1", "a"),
+        (
+            "Mal Ory_1_assignsubmission_file_x_9_assignsubmission_file_a",
+            "Mal Ory_1",
+            "x_9_assignsubmission_file_a",
+        ),
+        (
+            "mallory_1_6_victim_9_assignsubmission_file_a",
+            "mallory_1",
+            "victim_9_assignsubmission_file_a",
+        ),
+        ("mallory_1_6_x\\victim_9_7_a", "mallory_1", "x\\victim_9_7_a"),
     ],
 )
 def test_names_are_read_as_the_lms_writes_them(path, student, name):
@@ -85,6 +103,9 @@ def test_a_class_is_collected(tmp_path):
         ("eve_1_2_x.zip", zipped({"../x": "x"}), "leads out"),
         ("eve_1_2_x.zip", zipped({"a.zip": zipped({"b": "b"})}), "a zip file in a zip file in"),
         ("eve_1_2_x.zip", b"no zip", "not a zip"),
+        ("eve_1_2_x.zip", damaged(), "Error -3"),
+        ("eve_1_2_x.zip", zipped({"d/" * 30 + "a": "x"}), "too long or too deep"),
+        ("eve_1_2_x.zip", zipped({"d" * 250: "x"}), "too long or too deep"),
         ("eve_1_2_x.ipynb", bytes(5001), "more than 0 MB"),
         ("eve_1_2_x.zip", zipped({"bomb": bytes(10**6)}), "more than 0 MB"),
         ("eve_1_2_x.zip", zipped({str(i): bytes(3000) for i in range(9)}), "of one student"),

@@ -29,6 +29,11 @@ display({"text/latex": "<script>evil()</script>"}, raw=True)
 display({"image/png": "AAAA"}, metadata={"image/png": {"width": "1 onerror=evil()"}}, raw=True)
 display({"text/plain": {"no": "text"}}, raw=True)
 """
+PRINTS = "\nprint('\\ud800')"
+FLOOD = """
+from IPython.display import display
+for _ in range(20_000): display({'text/plain': ''}, raw=True)
+"""
 MARKDOWN = (
     "<script>evil()</script> <img src=x onerror=evil()> [a](javascript:evil()) "
     "<a href=' javascript:evil()'>b</a> <a href='data:text/html,<script>evil()</script>'>c</a>\n\n"
@@ -66,7 +71,7 @@ def say(notebook):
 
 # What is done to a solved notebook, and the status and the score that it must end with.
 TEXTS = {
-    "deep": (deep, "malformed", None),
+    "deep": (deep, "graded", 7),
     "half_a_character": (
         lambda nb: cells(nb)["double"].update(
             source="x='\ud800'\n" + cells(nb)["double"]["source"]
@@ -98,6 +103,23 @@ TEXTS = {
             {"cell_type": "markdown", "metadata": {}, "id": "slow", "source": "[" * 200_000}
         ),
         *("graded", 7),
+    ),
+    "half_a_character_printed": (
+        lambda nb: cells(nb)["double"].update(source=cells(nb)["double"]["source"] + PRINTS),
+        *("graded", 7),
+    ),
+    "many_outputs": (
+        lambda nb: cells(nb)["double"].update(source=cells(nb)["double"]["source"] + FLOOD),
+        *("graded", 7),
+    ),
+    "escapes": (
+        lambda nb: nb["cells"].append(
+            {
+                **{"cell_type": "code", "metadata": {}, "id": "esc", "outputs": []},
+                **{"execution_count": None, "source": "#\x1b]0;owned\x07\nimport os; os._exit(3)"},
+            }
+        ),
+        *("crashed", 7),
     ),
     "active_outputs": (show, "graded", 7),
     "active_text": (write, "graded", 7),
@@ -134,6 +156,56 @@ def test_each_ends_in_its_status_and_the_class_goes_on(graded, student):
     assert results[student].reason or status == "graded"
     assert (out / "feedback" / student / NAME / f"{NAME}.html").is_file()
     assert (out / "report.html").is_file()
+
+
+@pytest.mark.sandbox
+def test_a_reason_holds_nothing_that_a_terminal_obeys(graded):
+    out, results = graded
+    assert "owned" in results["escapes"].reason
+    assert results["escapes"].reason.isprintable()
+    assert "\x1b" not in (out / "grades.csv").read_text() + (out / "report.html").read_text()
+
+
+@pytest.mark.sandbox
+def test_a_flood_of_empty_outputs_is_cut(graded):
+    path = graded[0] / "autograded" / "many_outputs" / NAME / f"{NAME}.ipynb"
+    assert sum(len(c.get("outputs", [])) for c in nbformat.read(path, 4).cells) < 3000
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("timestamp.txt", "KeyboardInterrupt"),
+        ("KeyboardInterrupt.txt", ""),
+        ("x\nRuntimeError: the sandbox is gone.txt", ""),
+    ],
+)
+def test_words_in_a_file_or_its_name_stop_nobody_else(tmp_path, hand_in, name, text):
+    (hand_in(tmp_path / "in", "a").parent / name).write_text(text)
+    hand_in(tmp_path / "in", "b")
+    a, b = grade.grade(tmp_path / "in", tmp_path / "out", root=FIXTURE)
+    assert a.status in ("graded", "malformed")
+    assert (b.status, b.score) == ("graded", 7)
+
+
+@pytest.mark.sandbox
+def test_paths_that_are_too_long_or_too_deep_stop_nobody_else(tmp_path, hand_in, monkeypatch):
+    place = hand_in(tmp_path / "in", "a").parent
+    monkeypatch.chdir(place)
+    for _ in range(19):  # longer under the folder for the results than here
+        Path("d" * 200).mkdir()
+        monkeypatch.chdir("d" * 200)
+    Path("file").write_text("x")
+    monkeypatch.chdir(hand_in(tmp_path / "in", "b").parent)
+    for _ in range(1100):
+        Path("d").mkdir()
+        monkeypatch.chdir("d")
+    monkeypatch.chdir(tmp_path)
+    hand_in(tmp_path / "in", "c")
+    results = grade.grade(tmp_path / "in", tmp_path / "out", root=FIXTURE)
+    assert {r.status for r in results[:2]} <= {"graded", "malformed"}
+    assert (results[2].status, results[2].score) == ("graded", 7)
 
 
 @pytest.mark.sandbox
