@@ -34,6 +34,8 @@ Answer = dict[str, np.ndarray]
 VISIBLE = 0
 
 LONGEST_MESSAGE = 300  # characters of a student's own error message that are shown
+CHECKS = str(Path(__file__).parent)
+NOT_THEIRS = (str(Path(__file__).parents[1]), sysconfig.get_paths()["stdlib"])
 LARGEST_RESULT = 2**26  # bytes of one array that a student's function may return
 
 
@@ -133,9 +135,13 @@ class Check:
         called: list[str] = []
 
         def watch(frame, event, _):
+            if event != "call":
+                return
             place = frame.f_code.co_filename, frame.f_code.co_firstlineno
-            if event == "call" and place in forbidden:
+            if place in forbidden:
                 called.append(forbidden[place])
+            elif _is_helper(frame.f_code) and _is_theirs(frame.f_back.f_code.co_filename):
+                called.append(frame.f_code.co_name.lstrip("_"))
 
         before, before_threads = sys.getprofile(), threading.getprofile()
         with _quiet():
@@ -159,6 +165,17 @@ class Check:
                 "exercise asks for code of your own",
             )
         return answer
+
+
+def _is_helper(code: CodeType) -> bool:
+    """Return whether code is a function of a homework's checks, none that a probe makes."""
+    in_checks = code.co_filename.startswith(CHECKS) and code.co_filename != __file__
+    return in_checks and code.co_qualname.isidentifier()
+
+
+def _is_theirs(filename: str) -> bool:
+    """Return whether a file is a student's: none of this package, of Python or of a library."""
+    return "site-packages" not in filename and not filename.startswith(NOT_THEIRS)
 
 
 def error_answer(cause: str, message: str) -> Answer:
@@ -205,13 +222,10 @@ def _quiet():
 
 def _explain(error: BaseException) -> str:
     """Name the exception and the student's last line in its traceback, all in one line."""
-    not_theirs = (str(Path(__file__).parents[1]), sysconfig.get_paths()["stdlib"])
     own = [
         frame.line
         for frame in traceback.extract_tb(error.__traceback__)
-        if frame.line
-        and "site-packages" not in frame.filename
-        and not frame.filename.startswith(not_theirs)
+        if frame.line and _is_theirs(frame.filename)
     ]
     where = f" at `{own[-1]}`" if own else ""
     try:

@@ -468,3 +468,15 @@ def test_a_verdict_does_not_depend_on_the_notebooks_gradient_mode():
 
     with torch.no_grad():
         check.verdict(cases, check.answer(honest, cases))
+
+
+def test_the_helpers_of_the_checks_are_no_answer():
+    from dalib_edu.check import hw5
+
+    def borrowed(features, labels):
+        return hw5._mined(features.detach().numpy().astype(float), labels.numpy())
+
+    with pytest.raises(CheckFailed) as failed:
+        hw5.hard_triplets(borrowed)
+    assert failed.value.cause == "reference_called"
+    assert "mined" in str(failed.value)

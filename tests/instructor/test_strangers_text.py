@@ -4,6 +4,7 @@ import contextlib
 import copy
 import json
 import signal
+import subprocess
 import time
 from html.parser import HTMLParser
 from pathlib import Path
@@ -203,7 +204,10 @@ def test_paths_that_are_too_long_or_too_deep_stop_nobody_else(tmp_path, hand_in,
         monkeypatch.chdir("d")
     monkeypatch.chdir(tmp_path)
     hand_in(tmp_path / "in", "c")
-    results = grade.grade(tmp_path / "in", tmp_path / "out", root=FIXTURE)
+    try:
+        results = grade.grade(tmp_path / "in", tmp_path / "out", root=FIXTURE)
+    finally:  # pytest would not come to the end of it
+        subprocess.run(["rm", "-rf", tmp_path / "in" / "b"], check=True)
     assert {r.status for r in results[:2]} <= {"graded", "malformed"}
     assert (results[2].status, results[2].score) == ("graded", 7)
 
