@@ -9,6 +9,7 @@ from pathlib import Path
 from dalib_edu.settings import UserError
 
 HEADER = ("id", "label")
+LARGEST = 5_000_000  # bytes of a file of predictions
 
 
 def write_submission(path: str | Path, labels: Sequence[int]) -> Path:
@@ -180,6 +181,8 @@ def score_named_submission(path: str | Path, truth: Mapping[str, str]) -> float:
 def _rows(path: Path, header: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
     """Yield the number and the cells of every line below the header; empty lines are left out."""
     try:
+        if path.stat().st_size > LARGEST:
+            raise UserError(f"{path}: larger than {LARGEST / 1e6:.0f} MB")
         with path.open(newline="", encoding="utf-8-sig") as file:
             table = list(csv.reader(file))
     except FileNotFoundError:

@@ -110,3 +110,11 @@ def test_score(tmp_path):
     assert score_submission(path, torch.tensor([1, 2, 3, 4])) == 1
     with pytest.raises(UserError, match="4 rows for 3 pictures"):
         score_submission(path, [1, 2, 3])
+
+
+def test_a_huge_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    path = tmp_path / "submission.csv"
+    path.write_text("id,label\n" + "\n" * 100)
+    monkeypatch.setattr("dalib_edu.submit.LARGEST", 50)
+    with pytest.raises(UserError, match="larger than"):
+        read_submission(path)

@@ -6,11 +6,15 @@ the wall around it is bubblewrap's.
 """
 
 import contextlib
+import ctypes
 import json
 import os
+import platform
 import resource
 import shutil
 import sys
+
+JOIN_SESSION_KEYRING = 1
 
 
 def main(plan: dict, command: list[str]) -> None:
@@ -23,6 +27,7 @@ def main(plan: dict, command: list[str]) -> None:
     """
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")  # where memory runs out, this goes first, and the grader stays
+    leave_keyring()
     _make_work(plan["submitted"], plan["work"])
     if plan["uid"] is not None:
         os.setgroups([])
@@ -37,6 +42,16 @@ def main(plan: dict, command: list[str]) -> None:
     os.makedirs(os.environ["HOME"], exist_ok=True)
     os.chdir(plan["work"])
     os.execv(command[0], command)
+
+
+def leave_keyring() -> None:
+    """Take a new session keyring: the one that is inherited may hold keys of the user who grades.
+
+    Where the kernel has none, there is nothing to leave.
+    """
+    number = {"x86_64": 250, "aarch64": 219}.get(platform.machine())
+    if number is not None:
+        ctypes.CDLL(None).syscall(number, JOIN_SESSION_KEYRING, None)
 
 
 def _make_work(submitted: str, work: str) -> None:
