@@ -279,7 +279,7 @@ def test_plain_nbgrader_shows_what_runs(tmp_path):
         ("> quoted", "<blockquote>"),
         (
             "[a](https://example.org) ![b](https://example.org/x.png)",
-            'src="https://example.org/x.png"',
+            '<a href="https://example.org">a</a> <img alt="b">',
         ),
         ("![x](data:image/png;base64,AAAA)", 'src="data:image/png;base64,AAAA"'),
         ("# Title", '<h1 id="Title">'),
