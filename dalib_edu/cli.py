@@ -360,11 +360,15 @@ def build(
 
 @app.command()
 def collect(
-    archive: Annotated[Path, typer.Argument(help="The zip file from Moodle or Canvas.")],
+    archive: Annotated[
+        Path, typer.Argument(readable=False, help="The zip file from Moodle or Canvas.")
+    ],
     homework: Annotated[str, typer.Argument(help="Which homework was handed in.")],
-    to: Annotated[Path, typer.Option(help="Folder for the submissions.")],
+    to: Annotated[Path, typer.Option(readable=False, help="Folder for the submissions.")],
 ) -> None:
     """Unpack the submissions that an LMS gives as one zip file.
+
+    They take the place of what the same students handed in for this homework before.
 
     Example: dalib-edu collect hw2.zip hw2 --to submitted
     """
@@ -373,9 +377,14 @@ def collect(
 
     name = homeworks_in(find_root(), [homework])[0].name
     report = collect_(archive, name, to)
-    for line in report.refused:
-        print(f"left out   {line}")
-    print(f"{len(report.students)} submissions of {name} are in {to}")
+    for line in report.lines():
+        print(line)
+    states = list(report.students.values())
+    counts = {state: states.count(state) for state in ("new", "replaced", "unchanged")}
+    if not any(counts.values()):
+        raise UserError(f"{archive}: nothing in it could be taken")
+    parts = ", ".join(f"{count} {state}" for state, count in counts.items())
+    print(f"{sum(counts.values())} submissions of {name} are in {to}: {parts}")
 
 
 @app.command()
