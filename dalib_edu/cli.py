@@ -19,6 +19,7 @@ app = typer.Typer(
 data_app = typer.Typer(help="Embedded worlds and real data sets.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
+STOPPED = 130  # as a shell says it of Ctrl-C
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="Folder of real data; by default DALIB_EDU_DATA.")
 ]
@@ -37,15 +38,11 @@ ClusterOption = Annotated[
 def main() -> None:
     """Run a command; a user's mistake becomes one line and exit status 1."""
     try:
-        app(standalone_mode=False)
+        status = app(standalone_mode=False)
     except UserError as error:
         sys.exit(f"dalib-edu: {error}")
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
-    except typer.Abort:
-        sys.exit(130)
-    except KeyboardInterrupt:
-        sys.exit("dalib-edu: stopped")
+    except (typer.Abort, KeyboardInterrupt):
+        status = STOPPED
     except BrokenPipeError:  # ... | head
         sys.stderr.close()
         sys.exit(141)
@@ -54,7 +51,11 @@ def main() -> None:
         if not hasattr(error, "exit_code"):
             raise
         error.show()
-        sys.exit(error.exit_code)
+        status = error.exit_code
+    if status == STOPPED:
+        print("dalib-edu: stopped", file=sys.stderr)
+    if status:
+        sys.exit(status)
 
 
 # --- for students -------------------------------------------------------------------------------

@@ -153,6 +153,20 @@ def test_users_mistakes_have_no_traceback(monkeypatch):
     assert exit_.value.code == "dalib-edu: no"
 
 
+def test_commands_that_are_stopped_or_fail_say_so_in_their_status(monkeypatch, dalib):
+    from dalib_edu import doctor
+
+    monkeypatch.setattr(doctor, "report", lambda say: False)
+    assert dalib("doctor")[0] == 1
+
+    def interrupted(say):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(doctor, "report", interrupted)
+    status, out, said = dalib("doctor")
+    assert (status, out, said.strip()) == (130, "", "dalib-edu: stopped")
+
+
 def test_the_installed_script_runs():
     script = Path(sys.executable).with_name("dalib-edu")
     if not script.exists():

@@ -20,6 +20,11 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason=sandbox.lacking()))
 
 
+def pytest_make_parametrize_id(val):
+    """Name zip files by what they are: they hold the time, and workers would not agree on it."""
+    return "bytes" if isinstance(val, bytes) else None
+
+
 @pytest.fixture
 def project(tmp_path):
     """A copy of the tiny project that may be written to."""
