@@ -80,6 +80,7 @@ def wrap(
     submitted: Path | None = None,
     writable: Sequence[Path] = (),
     uid: int | None = None,
+    walls_off: bool = False,
 ) -> list[str]:
     """Return the command line that runs a command inside the sandbox.
 
@@ -89,6 +90,8 @@ def wrap(
         submitted: its files are copied to the working folder inside.
         writable: folders outside that stay writable, under the same path.
         uid: from ``stranger()``.
+        walls_off: whether the command makes namespaces for others, and then refuses them what
+            otherwise is refused to itself, see ``confine.deny_calls``.
     """
     line = [shutil.which("bwrap") or "bwrap", "--die-with-parent", "--new-session"]
     line += [f"--unshare-{kind}" for kind in ("net", "pid", "ipc", "uts", "cgroup-try")]
@@ -111,6 +114,7 @@ def wrap(
     for folder in writable:
         line += ["--bind", str(folder), str(folder)]
     plan = {"limits": limits.resources(), "submitted": SUBMITTED, "work": WORK, "uid": uid}
+    plan["filter"] = not walls_off
     confine = str(Path(__file__).with_name("confine.py"))
     start = [sys.executable, "-I", "-S", confine, json.dumps(plan)]
     return [*line, "--chdir", "/", "--", *start, *command]

@@ -51,7 +51,7 @@ class Zygote:
         command += [json.dumps(inside_tmp()), str(limits.space)]
         self.control = ours
         self.process = subprocess.Popen(
-            wrap(command, limits=limits, uid=stranger()),
+            wrap(command, limits=limits, uid=stranger(), walls_off=True),
             env={**environment(env), "MPLBACKEND": "module://matplotlib_inline.backend_inline"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -124,6 +124,16 @@ ATTACKS = {
         + WRONG,
         "graded",
     ),
+    "takes_what_no_limit_counts": (
+        "import ctypes, os\nlibc = ctypes.CDLL(None)\ntaken = [libc.shmget(0, 4096, 0o1600)]\n"
+        "taken += [libc.memfd_create(b'x', 0)]\n"
+        "taken += [libc.unshare(0x10000000 | 0x20000) or 1, libc.ptrace(16, 1, 0, 0) or 1]\n"
+        "taken += [libc.syscall(n, 0, -3, 0) for n in ((250, 219)[os.uname()[4] != 'x86_64'],)]\n"
+        "for path in ('/proc/1/mem', '/proc/1/fd/2', '/proc/1/environ'):\n    try:\n"
+        "        taken.append(open(path, 'rb').fileno())\n    except OSError:\n        pass\n"
+        "if max(taken) > -1:\n    print('FO' + 'UND', taken)\n" + WRONG,
+        "graded",
+    ),
     "leaves_a_thread": (
         "import threading, time\ndef late():\n    import dalib_edu.check.hw2 as hw2\n"
         "    while True:\n        hw2.lambda_at = None\n        print('late')\n"

@@ -95,6 +95,25 @@ def test_it_is_nobody_without_rights_and_sees_no_process(inside):
 
 
 @needs_sandbox
+def test_calls_that_no_homework_needs_are_refused(inside):
+    """Memory that no limit counts, namespaces with rights of their own, other processes, keys."""
+    code = (
+        "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
+        "def refused(*call):\n    return libc.syscall(*call) == -1 and ctypes.get_errno()\n"
+        "import platform\nold = platform.machine() == 'x86_64'\n"
+        "print(refused(319 if old else 279, b'x', 0), refused(29 if old else 194, 0, 4096, 0o1600))\n"
+        "print(refused(272 if old else 97, 0x10000000), refused(101 if old else 117, 0, 0, 0, 0))\n"
+        "print(refused(56 if old else 220, 0x10000000 | 17, 0, 0, 0, 0), refused(435, 0, 0))\n"
+        "print(refused(250 if old else 219, 0, -3, 0))\n"
+        "import subprocess, threading\n"
+        "thread = threading.Thread(target=print, args=('thread',))\nthread.start()\nthread.join()\n"
+        "print(subprocess.run(['echo', 'process'], capture_output=True).stdout)"
+    )
+    said = inside(code, limits=sandbox.Limits()).stdout
+    assert said == "1 1\n1 1\n1 38\n1\nthread\nb'process\\n'\n"
+
+
+@needs_sandbox
 def test_the_environment_holds_no_secrets(inside):
     env = {**os.environ, "MY_TOKEN": "secret", "DALIB_EDU_SCALE": "grading"}
     printed = inside("import os\nprint(dict(os.environ))", env=env).stdout
