@@ -36,7 +36,7 @@ VISIBLE = 0
 LONGEST_MESSAGE = 300  # characters of a student's own error message that are shown
 CHECKS = str(Path(__file__).parent)
 NOT_THEIRS = (str(Path(__file__).parents[1]), sysconfig.get_paths()["stdlib"])
-LARGEST_RESULT = 2**26  # bytes of one array that a student's function may return
+LARGEST_RESULT = 2**24  # bytes of one array that a student's function may return
 
 
 class CheckFailed(AssertionError):

@@ -15,7 +15,7 @@ from dalib_edu.check import VISIBLE, Check, CheckFailed
 from dalib_edu.instructor import wire
 from dalib_edu.instructor.course import labels_file
 
-LARGEST_ANSWER = 256_000_000  # bytes
+LARGEST_ANSWER = 100_000_000  # bytes
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ STUCK = 30  # seconds after the limit of a cell that was not to be interrupted
 STUB = "YOUR ANSWER HERE"
 MOST_ENDS = 3  # results and errors of a cell; one is the rule
 # Characters: of the answers to one check, and of all that a notebook shows (in pictures 100 times).
-MOST_ANSWERS, MOST_OUTPUT = 500_000_000, 500_000
+MOST_ANSWERS, MOST_OUTPUT = 150_000_000, 500_000
 LEAST = 100  # that an output counts for
 
 

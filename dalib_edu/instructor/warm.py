@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from dalib_edu.instructor import runner, zygote
+from dalib_edu.instructor import runner, wire, zygote
 from dalib_edu.instructor.kernels import kernel_environment
 from dalib_edu.instructor.sandbox import (
     HOME,
@@ -27,7 +27,7 @@ from dalib_edu.settings import cache_folder
 
 STARTUP = 300  # seconds, on a busy machine
 GRACE = 10  # seconds for a cell to stop once it is interrupted
-LARGEST_MESSAGE = 400_000_000  # bytes; answers are judged as too large well below
+LARGEST_MESSAGE = 150_000_000  # bytes; answers are judged as too large well below
 
 
 class Died(Exception):
@@ -205,8 +205,8 @@ class Session:
         data = bytes(self._buffer[8 : 8 + length])
         del self._buffer[: 8 + length]
         try:
-            message = json.loads(data)
-        except (ValueError, RecursionError, MemoryError):
+            message = wire.read_json(data)
+        except wire.Garbled:
             raise self._dead() from None
         if not isinstance(message, dict):
             raise self._dead()

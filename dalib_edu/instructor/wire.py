@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 KINDS = "biufU"
+MOST_PARTS = 1_000_000  # of a JSON text; each becomes an object of some hundred bytes
 
 
 class Garbled(ValueError):
@@ -48,6 +49,20 @@ def _outline(value: Any, blobs: list[bytes]) -> Any:
     raise TypeError(f"a {type(value).__name__} cannot be sent")
 
 
+def read_json(data: bytes) -> Any:
+    """Return what a JSON text from an untrusted process holds.
+
+    Raises:
+        Garbled: it is none, or would take far more memory than its bytes.
+    """
+    if sum(map(data.count, (b"{", b"[", b","))) > MOST_PARTS:
+        raise Garbled("a text of too many parts")
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise Garbled(f"{type(error).__name__} in what came back") from None
+
+
 def unpack(data: bytes) -> Any:
     """Return what ``pack`` was given.
 
@@ -56,7 +71,9 @@ def unpack(data: bytes) -> Any:
     """
     head, _, rest = data.partition(b"\n")
     try:
-        value, place = _value(json.loads(head), memoryview(rest), 0)
+        value, place = _value(read_json(head), memoryview(rest), 0)
+    except Garbled:
+        raise
     except (
         ValueError,
         TypeError,

@@ -169,6 +169,21 @@ ATTACKS = {
         "answering.show = show\n" + WRONG,
         "graded",
     ),
+    "answers_in_a_million_parts": (
+        "import base64\nfrom dalib_edu.instructor import answering\ndef show(*a):\n"
+        "    from IPython.display import display\n"
+        "    data = b'{\"list\": [' + b'{},' * 20_000_000 + b'{}]}\\n'\n"
+        "    display({answering.MIME: base64.b64encode(data).decode()}, raw=True)\n"
+        "answering.show = show\n" + WRONG,
+        "graded",
+    ),
+    "speaks_in_a_million_parts": (
+        "import os, struct\ntext = b'{\"x\": [' + b'{},' * 20_000_000 + b'{}]}'\n"
+        "for fd in range(3, 64):\n    try:\n"
+        "        os.write(fd, struct.pack('>Q', len(text)) + text)\n"
+        "    except OSError:\n        pass\n" + WRONG,
+        "crashed or timeout or graded",
+    ),
     "says_right_itself": (
         "import numpy as np\nfrom dalib_edu.instructor import answering\n"
         "answering.answer = lambda *a: answering.wire.pack([{'right': np.array(True)}] * 5)\n"

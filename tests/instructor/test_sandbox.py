@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -97,18 +98,23 @@ def test_it_is_nobody_without_rights_and_sees_no_process(inside):
 @needs_sandbox
 def test_calls_that_no_homework_needs_are_refused(inside):
     """Memory that no limit counts, namespaces with rights of their own, other processes, keys."""
-    code = (
-        "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
-        "def refused(*call):\n    return libc.syscall(*call) == -1 and ctypes.get_errno()\n"
-        "import platform\nold = platform.machine() == 'x86_64'\n"
-        "print(refused(319 if old else 279, b'x', 0), refused(29 if old else 194, 0, 4096, 0o1600))\n"
-        "print(refused(272 if old else 97, 0x10000000), refused(101 if old else 117, 0, 0, 0, 0))\n"
-        "print(refused(56 if old else 220, 0x10000000 | 17, 0, 0, 0, 0), refused(435, 0, 0))\n"
-        "print(refused(250 if old else 219, 0, -3, 0))\n"
-        "import subprocess, threading\n"
-        "thread = threading.Thread(target=print, args=('thread',))\nthread.start()\nthread.join()\n"
-        "print(subprocess.run(['echo', 'process'], capture_output=True).stdout)"
-    )
+    numbers = ((319, 29, 272, 101, 250), (279, 194, 97, 117, 219))[platform.machine() == "aarch64"]
+    memfd, shmget, unshare, ptrace, keyctl = numbers
+    clone = 56 if memfd == 319 else 220
+    code = f"""
+import ctypes, subprocess, threading
+libc = ctypes.CDLL(None, use_errno=True)
+def refused(*call):
+    return libc.syscall(*call) == -1 and ctypes.get_errno()
+print(refused({memfd}, b'x', 0), refused({shmget}, 0, 4096, 0o1600))
+print(refused({unshare}, 0x10000000), refused({ptrace}, 0, 0, 0, 0))
+print(refused({clone}, 0x10000000 | 17, 0, 0, 0, 0), refused(435, 0, 0))
+print(refused({keyctl}, 0, -3, 0))
+thread = threading.Thread(target=print, args=('thread',))
+thread.start()
+thread.join()
+print(subprocess.run(['echo', 'process'], capture_output=True).stdout)
+"""
     said = inside(code, limits=sandbox.Limits()).stdout
     assert said == "1 1\n1 1\n1 38\n1\nthread\nb'process\\n'\n"
 

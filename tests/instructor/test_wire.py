@@ -77,6 +77,7 @@ def head(outline, rest=b""):
         bytes(range(256)),
         pickle.dumps([1, 2]),
         b"[" * 100_000,
+        b'{"list": [' + b"1," * wire.MOST_PARTS + b"1]}\n",
         head([1]),
         head({"array": ["<f8", [3]]}, bytes(23)),
         head({"array": ["<f8", [3]]}, bytes(25)),
