@@ -8,8 +8,9 @@ WORKERS ?= 2
 # JupyterLab refuses to run as root (in a container, say) unless told so.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help lab test demo course bench site clean
+.PHONY: help setup lab test demo course bench site clean
 help:
+	@echo "make setup    make .venv with the course in it, and no more"
 	@echo "make lab      set up, then JupyterLab on the students' notebooks (your copies: work/)"
 	@echo "make test     set up, then every test"
 	@echo "make demo     the instructor's loop: release, a small class, autograde, feedback, grades"
@@ -38,6 +39,9 @@ help:
 .venv/.site: .venv/.course
 	@$(BIN)/python -m pip install --quiet -e '.[site]'
 	@touch $@
+
+setup: .venv/.course
+	@echo "Ready: . .venv/bin/activate"
 
 lab: .venv/.course
 	@$(BIN)/dalib-edu start work

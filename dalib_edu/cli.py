@@ -449,14 +449,17 @@ def return_(
 @app.command()
 def demo(
     homework: Annotated[str, typer.Option(help="Which homework to release.")] = "hw2",
+    keep: Annotated[
+        Path | None, typer.Option(help="A new folder for all of it; by default a temporary one.")
+    ] = None,
 ) -> None:
     """Show the instructor's loop on a small class: release, autograde, feedback, grades.
 
-    Example: dalib-edu demo
+    Example: dalib-edu demo --keep demo
     """
     from dalib_edu.instructor.demo import demo as demo_
 
-    demo_(homework)
+    demo_(homework, keep=keep)
 
 
 if __name__ == "__main__":

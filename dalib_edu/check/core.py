@@ -29,6 +29,8 @@ from typing import Any
 
 import numpy as np
 
+from dalib_edu import settings
+
 Case = dict[str, Any]
 Answer = dict[str, np.ndarray]
 VISIBLE = 0
@@ -119,7 +121,10 @@ class Check:
         cases = self.cases(VISIBLE)
         try:
             self.verdict(cases, self.answer(function, cases))
-        except CheckFailed:
+        except (CheckFailed, KeyboardInterrupt) as failed:
+            # A grader interrupts a loop that never ends, and the cells after it still count.
+            if isinstance(failed, KeyboardInterrupt) and settings.scale() != "grading":
+                raise
             print(f"{self.name}: going on with the course's own version")
             return self.reference
         print(f"{self.name}: going on with yours")

@@ -1,12 +1,13 @@
 """The instructor's loop on a small made-up class, for real, in a temporary folder."""
 
 import ast
+import contextlib
 import copy
 import html
 import re
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,24 +63,28 @@ class Student:
     predicts: bool = True
 
 
-def demo(homework: str = "hw2", root: Path | str | None = None) -> list[Result]:
+def demo(
+    homework: str = "hw2", root: Path | str | None = None, keep: Path | None = None
+) -> list[Result]:
     """Release a homework, make a small class, grade it, and check that every figure is right.
 
     Args:
         homework: a name such as ``hw2``.
         root: the project's folder; by default the one around the working directory.
+        keep: a new folder for submissions and results; by default a temporary one.
 
     Returns:
         The results, one for each student.
 
     Raises:
-        UserError: a figure is not what it must be, or a hidden test is in the feedback.
+        UserError: ``keep`` is there already; a figure is not what it must be, or a hidden test is
+            in the feedback.
     """
     root = find_root() if root is None else Path(root)
     chosen = homeworks_in(root, [homework])[0]
     begun = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="dalib_edu_demo_") as folder:
-        submitted, out = Path(folder) / "submitted", Path(folder) / "graded"
+    with _new_folder(keep) as folder:
+        submitted, out = folder / "submitted", folder / "graded"
 
         source = read_source(chosen.source)
         release = nbformat.reads(release_text(source, chosen.name), as_version=4)
@@ -121,7 +126,26 @@ def demo(homework: str = "hw2", root: Path | str | None = None) -> list[Result]:
             path = out / "autograded" / name / chosen.name / f"{chosen.name}.ipynb"
             refuse_dead_ends(name, nbformat.read(path, as_version=4))
     print(f"   all {len(results)} right; the demo took {time.monotonic() - begun:.0f} s")
+    if keep:
+        print(
+            f"   look at {keep / 'graded' / 'report.html'}, and at {keep / 'graded' / 'feedback'}"
+        )
+    else:
+        print("   The folder is gone; 'dalib-edu demo --keep FOLDER' leaves you one to look at.")
     return results
+
+
+@contextlib.contextmanager
+def _new_folder(keep: Path | None) -> Iterator[Path]:
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="dalib_edu_demo_") as folder:
+            yield Path(folder)
+        return
+    try:
+        keep.mkdir(parents=True)
+    except OSError as error:
+        raise UserError(f"--keep {keep}: {error.strerror}; name a new folder") from None
+    yield keep
 
 
 def _say(number: int, text: str) -> None:

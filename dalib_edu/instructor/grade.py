@@ -41,10 +41,12 @@ from dalib_edu.instructor.handed_in import (
     copy_submitted_files,
     files_below,
 )
+from dalib_edu.instructor.intake import LATE_FILE
 from dalib_edu.instructor.time_limit import TookTooLong, time_limit
 from dalib_edu.instructor.warm import NoSandbox
 from dalib_edu.jobs import parallel
 from dalib_edu.settings import UserError, show_progress
+from dalib_edu.submit import LARGEST
 
 if TYPE_CHECKING:
     from nbgrader.apps import NbGraderAPI
@@ -75,11 +77,13 @@ class Submission:
         student: the name of the student's folder.
         assignment: the homework's name as submitted.
         folder: where the files are.
+        others: names under which the student has handed in the same homework, too.
     """
 
     student: str
     assignment: str
     folder: Path
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,8 @@ class Result:
         exercises: points by grade_id; None where a person still has to grade.
         causes: why a check failed, by the test's grade_id; the check's short name for it.
         seconds: that the notebook ran.
+        starved: whether its time was up when it had computed little: others took the machine, or
+            it slept.
     """
 
     student: str
@@ -109,6 +115,7 @@ class Result:
     exercises: dict[str, float | None] = field(default_factory=dict)
     causes: dict[str, str] = field(default_factory=dict)
     seconds: float | None = None
+    starved: bool = False
 
 
 class Malformed(ValueError):
@@ -156,14 +163,16 @@ def grade(
     submissions, out = Path(submissions), Path(out).resolve()
     root = find_root() if root is None else Path(root)
     known = {homework.name: homework for homework in homeworks_in(root, homeworks)}
-    if out == submissions.resolve() or submissions.resolve().is_relative_to(out):
-        raise UserError(f"--out {out} would overwrite the submissions; name another folder")
+    within = submissions.resolve()
+    if within.is_relative_to(out) or out.is_relative_to(within):
+        raise UserError(f"--out {out} and the submissions lie in each other; name another folder")
     found = find_submissions(submissions)
+    _refuse_other_folder(submissions, found, known)
     if homeworks:
         found = [s for s in found if _full_name(s, known) in known]
     if not found:
-        message = "no folder in it is a submission (student/homework/*.ipynb)"
-        raise UserError(f"{submissions}: {message}")
+        raise UserError(f"{submissions}: nothing was handed in for {', '.join(homeworks)}")
+    found = one_each(found, known)
     names = sorted({_full_name(s, known) for s in found})
     concerned = [known[name] for name in names if name in known]
     with hold(out):
@@ -173,15 +182,20 @@ def grade(
         todo = [submission for submission, *_ in arguments]
         waiting = {_full_name(s, known) for s, *_, earlier in arguments if earlier is None}
         draw_ahead([homework for homework in concerned if homework.name in waiting])
-        twins = same_predictions(found, known)
+        told = notes(found, known)
         # Those that work beside each other have a bar of their own.
         hide = True if not show_progress() or jobs > 1 or cluster else None
-        steps = parallel(grade_one, arguments, jobs=jobs, cluster=cluster, title="grading")
+        alone = jobs == 1 and not cluster
+        first = [(*each, alone) for each in arguments]
+        steps = parallel(grade_one, first, jobs=jobs, cluster=cluster, title="grading")
         for number, result in tqdm(steps, "grading", len(todo), disable=hide):
             done[todo[number]] = result
-            results = [_noted(done[s], twins.get(s)) for s in found if s in done]
+            results = [_noted(done[s], told.get(s)) for s in found if s in done]
             write_atomically(out / "grades.csv", grades_csv(results))
-        results = [_noted(done[s], twins.get(s)) for s in found]
+        starved = [(*each, True) for each in arguments if done[each[0]].starved]
+        for each in tqdm(starved, "once more, alone", disable=hide or not starved):
+            done[each[0]] = grade_one(*each)
+        results = [_noted(done[s], told.get(s)) for s in found]
         write_atomically(out / "grades.csv", grades_csv(results))
         from dalib_edu.instructor.report import class_report
 
@@ -249,10 +263,12 @@ def find_submissions(folder: Path) -> list[Submission]:
     """Return the submissions in a folder, by student and homework.
 
     Raises:
-        UserError: there is no such folder.
+        UserError: there is no such folder, or it cannot be read.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise UserError(f"{folder} cannot be read")
     found: dict[tuple[str, str], Submission] = {}
     for child in sorted(folder.iterdir()):
         if child.name.startswith(".") or child.is_symlink() or not child.is_dir():
@@ -268,6 +284,8 @@ def find_submissions(folder: Path) -> list[Submission]:
 
 
 def _of_student(folder: Path) -> list[Submission]:
+    if not os.access(folder, os.R_OK | os.X_OK):
+        return [Submission(folder.name, "?", folder)]
     inside = [
         child
         for child in sorted(folder.iterdir())
@@ -290,10 +308,58 @@ def _full_name(submission: Submission, known: dict[str, Homework]) -> str:
     return short.get(start.group(0).lower(), name) if start else name
 
 
+def _refuse_other_folder(folder: Path, found: list[Submission], known: dict[str, Homework]) -> None:
+    """Raise ``UserError``, which says what to name, where a folder holds no students' folders."""
+    wanted = "the folder that is named must hold STUDENT/HOMEWORK/NOTEBOOK.ipynb"
+    if (folder / CONFIG_FILE).exists():
+        raise UserError(f"{folder} is a course's folder: {wanted} (its 'submitted', perhaps)")
+    if not found:
+        raise UserError(f"{folder}: {wanted}, and there is none")
+    above = next((s.student for s in found if s.student in known), None)
+    if above:
+        raise UserError(f"{folder} holds {above}, a homework, in the place of a student: {wanted}")
+    if not any(_full_name(s, known) in known for s in found):
+        seen = ", ".join(sorted({s.assignment for s in found})[:3])
+        raise UserError(f"{folder}: none of the homeworks is known ({seen}); {wanted}")
+
+
+def one_each(found: list[Submission], known: dict[str, Homework]) -> list[Submission]:
+    """Return one submission for each student and homework, the others by name.
+
+    ``hw2`` and ``hw2_dann_drawings`` are one homework; the full name comes first.
+    """
+    groups: dict[tuple[str, str], list[Submission]] = {}
+    for submission in found:
+        key = (submission.student, _full_name(submission, known))
+        groups.setdefault(key, []).append(submission)
+    chosen = []
+    for (_, name), group in groups.items():
+        group.sort(key=lambda s: s.assignment != name)
+        others = tuple(sorted(s.assignment for s in group[1:]))
+        chosen.append(replace(group[0], others=others))
+    return chosen
+
+
+def notes(found: list[Submission], known: dict[str, Homework]) -> dict[Submission, str]:
+    """Return what only the teacher is told of some submissions: it costs no points.
+
+    Args:
+        found: the class.
+        known: the homeworks by name.
+    """
+    told: dict[Submission, list[str]] = {s: [] for s in found}
+    for submission in found:
+        if submission.others and submission.assignment in known:
+            told[submission].append(f"not graded: {', '.join(submission.others)} beside it")
+        if os.path.isfile(submission.folder / LATE_FILE):
+            told[submission].append("handed in late")
+    for submission, note in same_predictions(found, known).items():
+        told[submission].append(note)
+    return {submission: "; ".join(each) for submission, each in told.items() if each}
+
+
 def same_predictions(found: list[Submission], known: dict[str, Homework]) -> dict[Submission, str]:
     """Return a note for each submission whose submission.csv is byte for byte another student's.
-
-    It is for the teacher alone: it changes no points and is not in the feedback.
 
     Args:
         found: the class.
@@ -301,12 +367,7 @@ def same_predictions(found: list[Submission], known: dict[str, Homework]) -> dic
     """
     same: dict[tuple[str, bytes], list[Submission]] = {}
     for submission in found:
-        path = submission.folder / "submission.csv"
-        try:
-            content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
-        except OSError:
-            continue
-        if content:
+        for content in {*_predictions(submission)}:
             key = (_full_name(submission, known), hashlib.sha256(content).digest())
             same.setdefault(key, []).append(submission)
     notes = {}
@@ -318,6 +379,21 @@ def same_predictions(found: list[Submission], known: dict[str, Homework]) -> dic
                 names = ", ".join(f"{name}'s" for name in others[:3])
                 notes[submission] = f"submission.csv is the same file as {names}{more}"
     return notes
+
+
+def _predictions(submission: Submission) -> Iterator[bytes]:
+    """Yield what is in a submission's files of predictions that can be read and are not empty."""
+    for path in files_below(submission.folder, deep=not _is_loose(submission)):
+        with contextlib.suppress(OSError):
+            if path.name == "submission.csv" and path.is_file() and not path.is_symlink():
+                content = path.read_bytes() if path.stat().st_size <= LARGEST else b""
+                if content:
+                    yield content
+
+
+def _is_loose(submission: Submission) -> bool:
+    """Return whether its folder is the student's own, which can hold other homeworks, too."""
+    return submission.folder.name == submission.student
 
 
 def take_in(submission: Submission, homework: Homework, destination: Path) -> list[str]:
@@ -338,9 +414,10 @@ def take_in(submission: Submission, homework: Homework, destination: Path) -> li
     notebook, cleared = _read_notebook(path)
     repairs += cleared
     shutil.rmtree(destination, ignore_errors=True)
-    # A student's folder can hold other homeworks, so only its own files are taken.
-    loose = path.parent == submission.folder and submission.folder.name == submission.student
-    left_out = copy_submitted_files(submission.folder, destination, deep=not loose)
+    loose = _is_loose(submission) and path.parent == submission.folder
+    left_out = copy_submitted_files(path.parent, destination, deep=not loose)
+    if path.parent != submission.folder:  # what the notebook reads lies beside it, or above
+        left_out += copy_submitted_files(submission.folder, destination, deep=False)
     if left_out:
         names = ", ".join(map(printable, left_out[:3])) + " ..." * (len(left_out) > 3)
         limits = f"{FILES_LIMIT / 1e6:.0f} MB and {MOST_FILES} files"
@@ -360,14 +437,21 @@ def _the_notebook(submission: Submission, homework: Homework) -> tuple[Path, lis
         for p in sorted(files_below(submission.folder))
         if p.suffix == ".ipynb" and p.is_file() and not p.is_symlink()
     ]
-    if submission.folder.name == submission.student:
+    if _is_loose(submission):
         others = [p for p in others if printable(p.stem) == submission.assignment]
+    others = [p for p in others if p.name == right.name] or others
     if not others:
         raise Malformed(f"there is no notebook; {right.name} was expected")
     if len(others) > 1:
-        names = ", ".join(printable(p.name) for p in others[:4])
+        names = ", ".join(printable(str(p.relative_to(submission.folder))) for p in others[:4])
         raise Malformed(f"there is no {right.name}, and it could be any of {names}")
-    return others[0], [f"the notebook was called {printable(others[0].name)}, not {right.name}"]
+    path, mended = others[0], []
+    if path.name != right.name:
+        mended.append(f"the notebook was called {printable(path.name)}, not {right.name}")
+    if path.parent != submission.folder:
+        where = printable(str(path.parent.relative_to(submission.folder)))
+        mended.append(f"the notebook was in the folder {where}")
+    return path, mended
 
 
 def printable(name: str) -> str:
@@ -545,6 +629,7 @@ def grade_one(
     sandboxed: bool,
     print_: str,
     earlier: Result | None = None,
+    alone: bool = False,
 ) -> Result:
     """Grade one submission, in any process, and record the result last of all.
 
@@ -555,10 +640,12 @@ def grade_one(
         sandboxed: see ``grade``.
         print_: the submission's fingerprint.
         earlier: a result that still holds, but for its feedback page, which is written again.
+        alone: whether nothing else is graded meanwhile, so that its time is its own.
     """
     api = open_course(out, sandboxed)
     if earlier is None:
         result = run_submission(submission, known, api)
+        result = replace(result, starved=result.starved and not alone)
     else:
         result = earlier
         _write_feedback(result, api)
@@ -595,6 +682,8 @@ def _recorded(
         if record["fingerprint"] != print_:
             return None, False
         result = Result(**record["result"])
+        if result.starved:
+            return None, False
         if result.score is not None:
             result = replace(result, **_points(result.student, result.assignment, api))
         return result, record["by_hand"] == _by_hand(result, api)
@@ -616,7 +705,7 @@ def _by_hand(result: Result, api: "NbGraderAPI") -> list[list]:
 
 def fingerprint(submission: Submission, known: dict[str, Homework]) -> str:
     """Return a text that changes with the submission's files, its homework and kept labels."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256("\n".join(submission.others).encode())
     name = _full_name(submission, known)
     paths = [known[name].source, known[name].labels] if name in known else []
     for path in [*paths, *sorted(files_below(submission.folder))]:
@@ -674,8 +763,13 @@ def _run(
     """
     if not re.fullmatch(r"[\w@-][\w.@ -]*", submission.student):
         raise Malformed("the folder name may hold only letters, digits, spaces and . @ - _")
+    if not os.access(submission.folder, os.R_OK | os.X_OK):
+        raise Malformed("the folder cannot be read")
     if name not in known:
         raise Malformed(f"there is no homework {submission.assignment!r}")
+    if submission.others and submission.assignment != name:
+        names = ", ".join([submission.assignment, *submission.others])
+        raise Malformed(f"it was handed in more than once, as {names}; keep one")
     course = Path(api.coursedir.root)
     repairs = take_in(submission, known[name], course / "submitted" / submission.student / name)
     before = _answers(submission.student, name, course)
@@ -737,6 +831,7 @@ def _read_result(student: str, name: str, repairs: list[str], api: "NbGraderAPI"
         printable("; ".join(reason for reason in reasons if reason)),
         causes=causes_in(notebook),
         seconds=entries.get("seconds"),
+        starved=entries.get("starved", False),
         **_points(student, name, api),
     )
 
@@ -776,9 +871,12 @@ def _write_feedback(result: Result, api: "NbGraderAPI") -> None:
     if result.score is None:
         _write_plain_feedback(result, course)
         return
-    answer = {"success": False}
+    answer, place = {"success": False}, course / "feedback" / result.student / result.assignment
     with contextlib.suppress(TookTooLong), time_limit(PAGE_SECONDS), quiet_nbgrader():
         answer = api.generate_feedback(result.assignment, result.student, force=True)
+    for path in files_below(place):  # nbgrader also copies a stranger's files
+        if path != place / f"{result.assignment}.html":
+            path.unlink()
     if not answer["success"]:
         _write_plain_feedback(result, course)
 

@@ -20,13 +20,13 @@ def copy_submitted_files(source: Path, destination: Path, deep: bool = True) -> 
 
     Args:
         source: the folder; may be missing.
-        destination: is made.
+        destination: is made; what is there already stays.
         deep: whether to go into folders.
 
     Returns:
         the names of the files that were too much.
     """
-    destination.mkdir(parents=True)
+    destination.mkdir(parents=True, exist_ok=True)
     left_out, room = [], FILES_LIMIT
     sized = sorted((path.stat().st_size, path) for path in _submitted_files(source, deep))
     for number, (size, path) in enumerate(sized):
@@ -35,6 +35,8 @@ def copy_submitted_files(source: Path, destination: Path, deep: bool = True) -> 
             left_out.append(path.name)
             continue
         place = destination / path.relative_to(source)
+        if os.path.lexists(place):
+            continue
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, place)  # without its rights: nbgrader's copies are read-only
     return left_out

@@ -125,11 +125,14 @@ def verdict_on_file(call: Call, folder: Path, course: Path | None = None) -> str
         CheckFailed: with the likely cause.
     """
     check, cases = call.check, cases_of(call)
+    path = folder / Path(call.argument).name
+    if not path.exists():
+        raise CheckFailed("no_file", f"{call.name}: no {path.name} was handed in")
     kept = labels_file(course, call.homework) if course else None
     if kept and kept.is_file() and call.name == "submission":
         cases = check.cases_by(kept)
     try:
-        check.verdict(cases, check.answer(str(folder / Path(call.argument).name), cases))
+        check.verdict(cases, check.answer(str(path), cases))
     except CheckFailed as failed:
         message = str(failed).replace(f"{folder}/", "")  # a path of this machine
         raise CheckFailed(failed.cause, message) from None

@@ -49,6 +49,7 @@ from dalib_edu.instructor.warm import Died, TooSlow, begin
 
 GRADED, TIMEOUT, CRASHED, OUT_OF_MEMORY = "graded", "timeout", "crashed", "out of memory"
 PUT_BACK_TIMEOUT = 60  # seconds
+STARVED = 0.5  # seconds of computing in a second; an endless loop has about 1
 STUCK = 30  # seconds after the limit of a cell that was not to be interrupted
 STUB = "YOUR ANSWER HERE"
 MOST_ENDS = 3  # results and errors of a cell; one is the rule
@@ -58,7 +59,7 @@ LEAST = 100  # that an output counts for
 
 
 class NotThisHomework(ValueError):
-    """A notebook in which no cell of the homework can be found."""
+    """A notebook of something else; the message says why."""
 
 
 def record(notebook: NotebookNode, **entries) -> None:
@@ -81,20 +82,20 @@ class RepairCells(NbGraderPreprocessor):
         """Repair ``nb`` in place.
 
         Raises:
-            NotThisHomework: none of the homework's cells is there.
+            NotThisHomework: its cells are not those of the homework.
         """
         # A submission can carry an entry of its own making.
         nb.metadata["dalib_edu"] = NotebookNode()
         tagged = _drop_tags(nb)
         with Gradebook(resources["nbgrader"]["db_url"]) as gradebook:
             known = _known_cells(gradebook, resources)
+        marked = _marked(nb)
         repairs = [
             *_restore_metadata(nb, known, self._release(resources)),
             *_drop_copies(nb, known),
             *_move_back(nb, known),
         ]
-        if known and not any(_grade_id(cell) for cell in nb.cells):
-            raise NotThisHomework("no cell of the homework is in the notebook")
+        _refuse_other_homework(nb, known, marked)
         repairs += _note_tagged_tests(tagged, known)
         repairs += _note_changed_tests(nb, known)
         repairs += _add_missing(nb, known)
@@ -111,6 +112,32 @@ class RepairCells(NbGraderPreprocessor):
         folder = course.format_path(course.release_directory, ".", names["assignment"])
         path = Path(folder) / f"{names['notebook']}.ipynb"
         return nbformat.read(path, as_version=4).cells if path.is_file() else []
+
+
+def _marked(nb: NotebookNode) -> set[str]:
+    """Return the grade_ids that a notebook was handed in with."""
+    marks = [cell.metadata.get("nbgrader") for cell in nb.cells]
+    names = [mark.get("grade_id") for mark in marks if isinstance(mark, dict)]
+    return {name for name in names if isinstance(name, str)}
+
+
+def _refuse_other_homework(
+    nb: NotebookNode, known: dict[str, NotebookNode], marked: set[str]
+) -> None:
+    """Raise ``NotThisHomework`` where most cells are another's: some names are in several.
+
+    Args:
+        nb: with the metadata restored.
+        known: the homework's cells.
+        marked: the names of cells that the notebook had when it was handed in.
+    """
+    found = {_grade_id(cell) for cell in nb.cells} - {None}
+    if known and not found:
+        raise NotThisHomework("no cell of the homework is in the notebook")
+    others = marked - set(known)
+    if len(others) > len(found) or (known and not marked and 4 * len(found) < len(known)):
+        message = f"only {len(found)} of the homework's {len(known)} cells are in the notebook"
+        raise NotThisHomework(f"{message}; is it another homework's?")
 
 
 def _drop_tags(nb: NotebookNode) -> list[NotebookNode]:
@@ -382,6 +409,9 @@ class GradingExecute(Execute):
     first_timeout = Integer(
         300, help="seconds for the first cell, which imports torch, on a busy machine"
     ).tag(config=True)
+    later_timeout = Integer(
+        30, help="seconds for a cell once one has taken too long: it may well call the same loop"
+    ).tag(config=True)
     total_timeout = Integer(900, help="seconds for the whole notebook").tag(config=True)
     sandboxed = Bool(
         True, help="run student code behind bubblewrap; False: with the grader's own rights"
@@ -428,13 +458,14 @@ class GradingExecute(Execute):
             environment["CUDA_VISIBLE_DEVICES"] = ""
             self._begun = time.monotonic()
             self._deadline = self._begun + self.total_timeout
-            self._timed_out_at: int | None = None
             self._asking, self._own_timeout = False, None
             status, reason = self._run(nb, environment)
             if self._lost:  # no fault of the submission, which cannot reach its sandbox
                 status, reason = self._run(nb, environment)
             seconds = round(time.monotonic() - self._begun, 1)
-            record(nb, status=status, reason=reason, seconds=seconds)
+            share = self._session.share_at_timeout if self._session else None
+            starved = status == TIMEOUT and share is not None and share < STARVED
+            record(nb, status=status, reason=reason, seconds=seconds, starved=starved)
         return nb, resources
 
     @property
@@ -458,11 +489,14 @@ class GradingExecute(Execute):
     def _run(self, nb: NotebookNode, environment: dict[str, str]) -> tuple[str, str]:
         """Execute the cells; return the status and the reason."""
         index, self._lost, self._stuck, self._kept_in_all = -1, False, False, 0
+        self._timeouts: list[tuple[int, int]] = []
         with self._process(environment):
             try:
                 for index, cell in enumerate(nb.cells):
                     self._index, self._kept, self._ends = index, 0, 0
                     if time.monotonic() > self._deadline:
+                        if self._session is not None:
+                            self._session.note_share()
                         _fail_from(nb, index, "CellTimeoutError", "not run: the time was up")
                         return TIMEOUT, f"more than {self.total_timeout} s in all"
                     self._run_cell(cell, index)
@@ -472,15 +506,19 @@ class GradingExecute(Execute):
                 _fail_from(nb, index, "DeadKernelError", f"not run: {where}")
                 return status, where
             except (CellTimeoutError, TooSlow):
-                where = f"{cell_label(nb, index)} took too long and could not be stopped"
+                where = f"{self._too_long(nb)} and could not be stopped"
                 _fail_from(nb, index, "CellTimeoutError", f"not run: {where}")
                 return TIMEOUT, where
-        if self._timed_out_at is not None:
-            return TIMEOUT, f"{cell_label(nb, self._timed_out_at)} took too long"
+        if self._timeouts:
+            return TIMEOUT, self._too_long(nb)
         hungry = next((i for i, cell in enumerate(nb.cells) if _ran_out_of_memory(cell)), None)
         if hungry is not None:
             return OUT_OF_MEMORY, f"{cell_label(nb, hungry)} asked for more than there is"
         return GRADED, ""
+
+    def _too_long(self, nb: NotebookNode) -> str:
+        index, seconds = self._timeouts[0]
+        return f"{cell_label(nb, index)} took more than {seconds} s"
 
     @contextlib.contextmanager
     def _process(self, environment: dict[str, str]) -> Iterator[None]:
@@ -547,8 +585,13 @@ class GradingExecute(Execute):
                     add_output(cell.outputs, output)
 
         timeout = self._get_timeout(cell)
-        if not self._session.run(cell.source, self.code_cells_executed, timeout, keep):
-            self._note_timeout()
+        try:
+            in_time = self._session.run(cell.source, self.code_cells_executed, timeout, keep)
+        except TooSlow:
+            self._note_timeout(timeout)
+            raise
+        if not in_time:
+            self._note_timeout(timeout)
             # What was interrupted may say nothing, or go on as if it had not been.
             cell.outputs.append(error_output("CellTimeoutError", f"it took more than {timeout} s"))
 
@@ -610,7 +653,11 @@ class GradingExecute(Execute):
             f"__import__({answering.__name__!r}, fromlist=['show']).show("
             f"{call.homework!r}, {call.name!r}, globals().get({call.argument!r}), {cases!r})"
         )
+        before = len(self._timeouts)
         outputs = self._ask(code, index)
+        for _, seconds in self._timeouts[before:]:
+            message = f"{call.name}: it took more than {seconds} s; does a loop never end?"
+            raise CheckFailed("took_too_long", message)
         for output in outputs:
             if output.output_type == "error":
                 raise CheckFailed("no_answer", f"{call.name}: no answer ({_one_line(output)})")
@@ -625,16 +672,17 @@ class GradingExecute(Execute):
         if self._own_timeout:
             return self._own_timeout
         limit = self.timeout if self.code_cells_executed > 1 else self.first_timeout
+        if self._timeouts and limit:
+            limit = min(limit, self.later_timeout)
         left = max(1, math.ceil(self._deadline - time.monotonic()))
         return min(limit, left) if limit else left
 
     async def _async_handle_timeout(self, timeout: int, cell: NotebookNode | None = None):
-        self._note_timeout()
+        self._note_timeout(timeout)
         return await super()._async_handle_timeout(timeout, cell)
 
-    def _note_timeout(self) -> None:
-        if self._timed_out_at is None:
-            self._timed_out_at = self._index
+    def _note_timeout(self, seconds: int) -> None:
+        self._timeouts.append((self._index, seconds))
 
     def process_message(self, msg: dict, cell: NotebookNode, cell_index: int):
         """Keep an output, unless the cell has said enough."""
@@ -958,7 +1006,7 @@ def _note(entries: dict, nb: NotebookNode) -> str:
     """Return what a student should know about the run, as markdown; empty for nothing."""
     lines = []
     if entries.get("status", GRADED) != GRADED:
-        lines.append(f"**The run ended early ({entries['status']}):** {entries['reason']}.")
+        lines.append(f"**How the run went: {entries['status']}.** {entries['reason']}.")
     if entries.get("repairs"):
         lines.append("**Mended before the run:** " + "; ".join(entries["repairs"]) + ".")
     causes = [f"- `{_grade_id(cell)}`: {_cause(cell)}" for cell in nb.cells if _cause(cell)]

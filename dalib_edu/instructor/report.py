@@ -97,12 +97,17 @@ def _distribution(results: list[Result]) -> str:
 
 
 def _exercises(results: list[Result]) -> str:
-    """List the exercises, the hardest first, each with the commonest causes of lost points."""
+    """List the exercises, the hardest first, each with the commonest causes of lost points.
+
+    Questions that a person has not graded for all are left out: so far they have the points of
+    those who wrote nothing.
+    """
     scores: dict[str, list[float]] = defaultdict(list)
     causes: dict[str, Counter] = defaultdict(Counter)
+    waiting = {name for r in results for name, score in r.exercises.items() if score is None}
     for result in results:
         for name, score in result.exercises.items():
-            if score is not None:
+            if name not in waiting:
                 scores[name].append(score)
         for name, cause in result.causes.items():
             causes[name][cause] += 1
@@ -120,7 +125,8 @@ def _exercises(results: list[Result]) -> str:
     ]
     rows.sort(key=lambda row: row[1] / (most[row[0]] or 1))
     head = ("exercise", "mean points", "with none", "commonest causes")
-    return "<h2>Exercises, the hardest first</h2>" + _table(head, rows)
+    left_out = f"<p>Not graded yet: {escape(', '.join(sorted(waiting)))}.</p>" if waiting else ""
+    return "<h2>Exercises, the hardest first</h2>" + _table(head, rows) + left_out
 
 
 def _times(results: list[Result]) -> str:

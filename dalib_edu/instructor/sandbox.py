@@ -277,6 +277,18 @@ def usage(pid: int, enough: int) -> tuple[int, int]:
     return used, len(found)
 
 
+def cpu_seconds(pid: int) -> float:
+    """Return how long a process's descendants have computed, those that have ended included."""
+    import psutil
+
+    used = 0.0
+    with contextlib.suppress(psutil.Error):
+        for process in psutil.Process(pid).children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                used += sum(process.cpu_times()[:4])  # its own, and of those it has waited for
+    return used
+
+
 def _misused(folder: Path) -> bool:
     """Return whether there is more in a kernel's runtime folder than sockets and small files."""
     size, count = 0, 0

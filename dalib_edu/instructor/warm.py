@@ -18,6 +18,7 @@ from dalib_edu.instructor.sandbox import (
     HOME,
     Limits,
     Watch,
+    cpu_seconds,
     environment,
     inside_tmp,
     stranger,
@@ -97,13 +98,19 @@ class Zygote:
 
 
 class Session:
-    """One submission's process."""
+    """One submission's process.
+
+    Attributes:
+        share_at_timeout: from ``note_share``.
+    """
 
     def __init__(self, home: Zygote, connection: socket.socket) -> None:
         self._home, self._connection = home, connection
         self._buffer = bytearray()
         self._code: int | None = None
         self._closed = self._died = False
+        self._began = time.monotonic(), cpu_seconds(home.process.pid)
+        self.share_at_timeout: float | None = None
 
     def give(self, folder: Path) -> None:
         """Send the files of a folder; they replace what the run made of them."""
@@ -134,11 +141,21 @@ class Session:
         self._send({"code": code, "count": count})
         if self._receive(keep, time.monotonic() + timeout):
             return True
+        self.note_share()
         self._home.tell(b"interrupt")
         if self._receive(keep, time.monotonic() + GRACE):
             return False
         self.close()
         raise TooSlow
+
+    def note_share(self) -> None:
+        """Keep, the first time, how many seconds it computed in a second since it began.
+
+        All of its processes count, also those that only keep the others from computing.
+        """
+        if self.share_at_timeout is None:
+            seconds = cpu_seconds(self._home.process.pid) - self._began[1]
+            self.share_at_timeout = seconds / (time.monotonic() - self._began[0])
 
     def exit_code(self) -> int | None:
         """Return how the process ended; None where its whole sandbox did."""

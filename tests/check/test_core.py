@@ -1,5 +1,6 @@
 """What every check shares: exceptions, references, plain values, and the message in a notebook."""
 
+import dataclasses
 import importlib
 import inspect
 import subprocess
@@ -27,6 +28,7 @@ from dalib_edu.check.core import (
     take,
     take_flag,
 )
+from dalib_edu.instructor import wire
 
 
 def _reference(x):
@@ -53,6 +55,32 @@ def cause_of(check, function, seed=0):
     with pytest.raises(CheckFailed) as failed:
         check(function, seed)
     return failed.value.cause, str(failed.value)
+
+
+def test_a_loop_that_a_grader_interrupts_blocks_nothing_after_it(monkeypatch, capsys):
+    def stopped(x):
+        raise KeyboardInterrupt
+
+    check = make_check()
+    with pytest.raises(KeyboardInterrupt):  # in a notebook it is the student who stops it
+        check.pick(stopped)
+    monkeypatch.setenv("DALIB_EDU_SCALE", "grading")
+    assert check.pick(stopped) is _reference
+    assert capsys.readouterr().out == "add_one: going on with the course's own version\n"
+
+
+@pytest.mark.parametrize("homework", ["hw0", "hw1", "hw2", "hw3", "hw4", "hw5"])
+def test_seeds_that_cannot_be_guessed_give_cases_that_the_course_passes(homework, monkeypatch):
+    monkeypatch.setenv("DALIB_EDU_PROGRESS", "off")
+    module, seed = importlib.import_module(f"dalib_edu.check.{homework}"), 2**64 - 5
+    checks = [c for c in vars(module).values() if isinstance(c, Check) and c.name != "submission"]
+    assert checks
+    for check in checks:
+        # Here the course's own function is the answer, which it must not be elsewhere.
+        free = dataclasses.replace(check, reference=len, off_limits=())
+        cases = wire.unpack(wire.pack(free.cases(seed)))
+        answers = wire.unpack(wire.pack(free.answer(check.reference, cases)))
+        free.verdict(free.cases(seed), answers)
 
 
 # --- running ------------------------------------------------------------------------------------

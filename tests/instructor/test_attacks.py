@@ -32,6 +32,14 @@ def test_nothing_outside_has_changed(graded):
     attackers.verify_outside(*graded)
 
 
+def test_a_loop_that_never_ends_is_called_that(graded):
+    result = graded[0]["loops_in_the_function"]
+    assert result.causes == {"test_lambda_at": "took_too_long"}
+    place = graded[1] / "feedback" / result.student / attackers.NAME
+    page = demo.page_text((place / f"{attackers.NAME}.html").read_text())
+    assert f"lambda_at: it took more than {attackers.STOP} s; does a loop never end?" in page
+
+
 def test_feedback_names_the_cause(graded):
     place = graded[1] / "feedback" / "patches_comparisons" / attackers.NAME
     page = demo.page_text((place / f"{attackers.NAME}.html").read_text())

@@ -15,8 +15,13 @@ from dalib_edu.settings import UserError
 FIXTURE = Path(__file__).parent / "fixture"
 
 
-def test_the_loop_runs_and_says_what_it_does(capsys):
-    results = demo.demo("hw0", FIXTURE)
+def test_the_loop_runs_and_says_what_it_does(capsys, tmp_path):
+    keep = tmp_path / "new" / "demo"
+    results = demo.demo("hw0", FIXTURE, keep)
+    assert (keep / "graded" / "report.html").is_file()
+    assert sorted(p.name for p in (keep / "submitted").iterdir())[0] == "ada"
+    with pytest.raises(UserError, match="demo: File exists; name a new folder"):
+        demo.demo("hw0", FIXTURE, keep)
     assert {r.student: (r.status, r.score) for r in results} == {
         "ada": ("graded", 7),
         "ben": ("graded", 4),

@@ -5,6 +5,9 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -54,6 +57,23 @@ def bloat(path, megabytes):
     path.write_text(json.dumps(content))
 
 
+def of_another(notebook):
+    """Make most cells those of another homework, with one name in common, as several have."""
+    common = "double"
+    for cell in notebook.cells:
+        if "nbgrader" in cell.metadata and cell.metadata.nbgrader.grade_id != common:
+            cell.metadata.nbgrader.grade_id = cell.id = cell.source = f"other_{cell.id}"
+
+
+def in_a_folder(path):
+    """Put a notebook and its file into a folder, as a zipped one unpacks, and another above."""
+    inside = path.parent / "hw 0"
+    inside.mkdir()
+    for each in (path, path.with_name("submission.csv")):
+        each.rename(inside / each.name)
+    (path.parent / "notes.txt").write_text("mine")
+
+
 GREEDY = "def halve(x):\n    bytearray(10**11)\n    return x / 2"
 LOOP = "def halve(x):\n    while True:\n        pass"
 KILLED = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
@@ -88,6 +108,15 @@ def graded(tmp_path_factory, hand_in):
     hand_in(folder, "deep").write_text("[" * 100_000)
     other = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1")])
     hand_in(folder, "another_homework").write_text(nbformat.writes(other))
+    hand_in(folder, "hw0_of_another", of_another)
+    in_a_folder(hand_in(folder, "in_a_folder"))
+    in_a_folder(hand_in(folder, "in_a_folder_and_renamed", name="mine.ipynb"))
+    for name in ("hw0", "hw0_tiny-2"):
+        shutil.copytree(hand_in(folder, f"twice {name}").parent, folder / f"twice {name}" / name)
+    hand_in(folder, "both")
+    (folder / "both" / NAME).rename(folder / "both" / "hw0")
+    shutil.copytree(folder / "both" / "hw0", folder / "both" / "hw0_tiny-2")
+    (hand_in(folder, "late").parent / "late.txt").write_text("The LMS says so.")
     hand_in(folder, "nothing").unlink()
     hand_in(folder, "tests_first", order(0, 4, 7, 1, 2, 3, 5, 6))
     hand_in(folder, "answer_last", order(0, 1, 2, 4, 5, 6, 7, 3))
@@ -138,7 +167,7 @@ def graded(tmp_path_factory, hand_in):
         ("aborted", "crashed", "the kernel died of SIGABRT in cell halve", 4),
         ("greedy", "out of memory", "cell halve_test asked for more than there is", 4),
         ("killed", "out of memory", "the kernel was killed, most likely for want of memory", 4),
-        ("loop", "timeout", "cell halve_test took too long", 4),
+        ("loop", "timeout", "cell halve_test took more than 3 s", 4),
         ("renamed", "graded", "the notebook was called Homework 0 (final).ipynb", 7),
         ("stripped", "graded", "metadata of 3 cells restored", 7),
         ("untouched", "graded", "", 0),
@@ -154,6 +183,23 @@ def graded(tmp_path_factory, hand_in):
         ("odd_cells", "malformed", "the notebook", None),
         ("deep", "malformed", "no valid JSON", None),
         ("another_homework", "malformed", "no cell of the homework is in the notebook", None),
+        (
+            "hw0_of_another",
+            "malformed",
+            "only 1 of the homework's 5 cells are in the notebook",
+            None,
+        ),
+        ("in_a_folder", "graded", "the notebook was in the folder hw 0", 7),
+        (
+            "in_a_folder_and_renamed",
+            "graded",
+            "mine.ipynb, not hw0_tiny.ipynb; the notebook was",
+            7,
+        ),
+        ("twice hw0", "graded", "not graded: hw0 beside it", 7),
+        ("twice hw0_tiny-2", "graded", "not graded: hw0_tiny-2 beside it", 7),
+        ("both", "malformed", "more than once, as hw0, hw0_tiny-2; keep one", None),
+        ("late", "graded", "handed in late", 7),
         ("tests_first", "graded", "cell double_test stood before its answer", 7),
         ("answer_last", "graded", "cell double_test stood before its answer", 7),
         ("stubs_moved", "graded", "cell halve_test stood before its answer", 0),
@@ -178,7 +224,7 @@ def test_each_submission_has_one_status(graded, student, status, reason, score):
 
 def test_every_submission_is_there_once(graded):
     results, _, count = graded
-    assert count == len(results) == 33
+    assert count == len(results) == 40
 
 
 def test_prose_is_left_to_a_person(graded):
@@ -224,10 +270,20 @@ def test_everyone_gets_a_page(graded):
 
 def test_the_predictions_beside_a_notebook_go_along_unchanged(graded):
     _, out, _ = graded
-    for student, label in (("right", "right"), ("loose", "loose"), ("sent", "x")):
+    for student, label in (
+        *(("right", "right"), ("loose", "loose"), ("sent", "x")),
+        *(("in_a_folder", "in_a_folder"), ("late", "late")),
+    ):
         for folder in ("submitted", "autograded"):
             path = out / folder / student / NAME / "submission.csv"
             assert path.read_text() == f"id,label\n0,{label}\n"
+
+
+def test_feedback_holds_the_page_alone(graded):
+    _, out, _ = graded
+    assert (out / "autograded" / "in_a_folder" / NAME / "notes.txt").read_text() == "mine"
+    pages = {p for p in (out / "feedback").rglob("*") if not p.is_dir()}
+    assert {p.suffix for p in pages} == {".html"}
 
 
 def test_the_table_is_aligned(graded):
@@ -319,7 +375,54 @@ def test_a_test_that_took_too_long_has_failed_even_if_it_says_nothing(
     hand_in(tmp_path / "submissions", "s", source_of("halve", SWALLOWS))
     (result,) = grade.grade(tmp_path / "submissions", tmp_path / "out", root=FIXTURE)
     assert (result.status, result.score) == ("timeout", 4)
-    assert result.reason == "cell halve_test took too long"
+    assert result.reason == "cell halve_test took more than 10 s"
+
+
+LENT = """
+from dalib_edu.check import hw0 as check0
+def accuracy(predictions, labels):
+    while True: {body}
+accuracy = check0.accuracy.pick_from(globals())
+"""
+
+
+@pytest.mark.sandbox
+def test_a_loop_that_never_ends_costs_little_time_and_nobody_elses_points(
+    tmp_path, project, hand_in, monkeypatch
+):
+    """It says so; what comes after it goes on with the course's own; a starved run is repeated."""
+    config = "c.GradingExecute.timeout, c.GradingExecute.first_timeout = 9, 20\n"
+    config += "c.GradingExecute.later_timeout = 2\n"
+    (project / "course" / grade.CONFIG_FILE).write_text(grade.CONFIG + config)
+    for student, body in (("spins", "pass"), ("sleeps", "__import__('time').sleep(1)")):
+
+        def change(notebook, body=body):
+            demo.set_source(notebook, "halve", f"def halve(x):\n    while True: {body}")
+            notebook.cells.append(nbformat.v4.new_code_cell(LENT.format(body=body)))
+            notebook.cells.append(nbformat.v4.new_code_cell("print('still', 'here')"))
+
+        hand_in(tmp_path / "submissions", student, change)
+    alone, grade_one = [], grade.grade_one
+    monkeypatch.setattr(grade, "grade_one", lambda *a: alone.append(a[0].student) or grade_one(*a))
+    monkeypatch.setattr(
+        grade, "parallel", lambda f, args, **_: ((i, grade_one(*a)) for i, a in enumerate(args))
+    )
+    folder, out = tmp_path / "submissions", tmp_path / "out"
+    results = grade.grade(folder, out, root=project, jobs=2)
+    assert [(r.student, r.status, r.score, r.reason) for r in results] == [
+        (student, "timeout", 4, "cell halve_test took more than 9 s")
+        for student in ("sleeps", "spins")
+    ]
+    assert alone == ["sleeps"]
+    for result in results:
+        assert 9 < result.seconds < 18
+        notebook = (out / "autograded" / result.student / NAME / f"{NAME}.ipynb").read_text()
+        assert "still here" in notebook
+        assert "accuracy: going on with the course's own version" in notebook
+        page = out / "feedback" / result.student / NAME / f"{NAME}.html"
+        text = demo.page_text(page.read_text())
+        assert "How the run went: timeout. cell halve_test took more than 9 s." in text
+    assert not any(result.starved for result in results)
 
 
 def test_a_notebook_without_ids_is_read_in_silence(tmp_path, hand_in, recwarn):
@@ -342,13 +445,31 @@ def test_one_homework_can_be_chosen(tmp_path, hand_in):
     assert [(r.student, r.assignment) for r in results] == [("s", NAME)]
 
 
+def student_alone(place):
+    (place / NAME).mkdir(parents=True)
+    (place / NAME / f"{NAME}.ipynb").write_text("{}")
+
+
+def course_folder(place):
+    (place / "submitted" / "s" / NAME).mkdir(parents=True)
+    (place / grade.CONFIG_FILE).write_text(grade.CONFIG)
+
+
 @pytest.mark.parametrize(
     ("make", "out", "message"),
     [
         (lambda p: None, "out", "submissions: no such folder"),
-        (lambda p: p.mkdir(), "out", "no folder in it is a submission"),
-        (lambda p: (p / "s" / NAME).mkdir(parents=True), "submissions", "would overwrite"),
-        (lambda p: (p / "s" / NAME).mkdir(parents=True), ".", "would overwrite"),
+        (
+            lambda p: p.mkdir(),
+            "out",
+            "must hold STUDENT/HOMEWORK/NOTEBOOK.ipynb, and there is none",
+        ),
+        (lambda p: (p / "s" / NAME).mkdir(parents=True), "submissions", "lie in each other"),
+        (lambda p: (p / "s" / NAME).mkdir(parents=True), "submissions/s/x", "lie in each other"),
+        (lambda p: (p / "s" / NAME).mkdir(parents=True), ".", "lie in each other"),
+        (student_alone, "out", "submissions holds hw0_tiny, a homework, in the place of a stud"),
+        (course_folder, "out", r"is a course's folder: .* \(its 'submitted', perhaps\)"),
+        (lambda p: (p / "s" / "x").mkdir(parents=True), "out", r"is known \(x\); the folder that"),
         (lambda p: (p / "s" / NAME).mkdir(parents=True), "full", "holds other things"),
         (lambda p: (p / "s" / NAME).mkdir(parents=True), "full/notes.txt", "is a file"),
     ],
@@ -387,6 +508,45 @@ def test_control_c_stops_the_class(tmp_path, hand_in, monkeypatch):
     hand_in(tmp_path / "submissions", "s")
     with pytest.raises(KeyboardInterrupt):
         grade.grade(tmp_path / "submissions", tmp_path / "out", root=FIXTURE)
+
+
+UNREADABLE = """
+import os, sys, tempfile
+from pathlib import Path
+from types import SimpleNamespace
+from dalib_edu.instructor import grade
+from dalib_edu.instructor.build import homeworks_in
+
+known = {h.name: h for h in homeworks_in(Path(sys.argv[2]), None)}
+if os.geteuid() == 0:  # who may read everything
+    os.setgid(65534)
+    os.setuid(65534)
+found = grade.one_each(grade.find_submissions(Path(sys.argv[1])), known)
+assert grade.notes(found, known) == {}
+api = SimpleNamespace(coursedir=SimpleNamespace(root=tempfile.mkdtemp()))
+for each in found:
+    grade.fingerprint(each, known)
+    result = grade.run_submission(each, known, api)
+    print(result.student, result.assignment, result.status, result.reason.split(" [E")[0], sep="|")
+"""
+
+
+def test_what_cannot_be_read_is_malformed_and_the_class_goes_on(hand_in):
+    with tempfile.TemporaryDirectory() as root:
+        os.chmod(root, 0o755)
+        paths = {name: hand_in(root, name) for name in ("file", "homework", "student")}
+        locked = [paths["file"], paths["homework"].parent, paths["student"].parents[1]]
+        for path in locked:
+            path.chmod(0)
+        command = [sys.executable, "-c", UNREADABLE, root, FIXTURE]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        for path in reversed(locked):
+            path.chmod(0o755)
+    assert run.stdout.splitlines() == [
+        "file|hw0_tiny|malformed|it cannot be graded (PermissionError:",
+        "homework|hw0_tiny|malformed|the folder cannot be read",
+        "student|?|malformed|the folder cannot be read",
+    ], run.stderr
 
 
 def test_links_are_not_followed(tmp_path, hand_in):

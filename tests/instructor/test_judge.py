@@ -123,5 +123,6 @@ def test_a_file_is_read_outside_and_its_place_is_not_told(tmp_path):
     call = Call("hw2", "submission", "../../submission.csv", is_file=True)
     with pytest.raises(CheckFailed) as caught:
         judge.verdict_on_file(call, tmp_path)
-    assert "submission.csv: no such file" in str(caught.value)
+    assert "no submission.csv was handed in" in str(caught.value)
+    assert caught.value.cause == "no_file"
     assert str(tmp_path) not in str(caught.value)

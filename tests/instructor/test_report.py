@@ -41,6 +41,8 @@ def test_the_figures_are_those_of_the_class(tmp_path):
     assert "no <minus> (2)" in text
     assert "<minus>" not in page  # escaped
     assert text.index("halve_test 0 4") < text.index("double_test 3.75 1")  # the hardest first
+    assert "Not graded yet: why." in text
+    assert "why 0" not in text
     assert "Median 1 s a submission" in text
     assert "ben 9" in text
     assert page.count("<rect") == 10
