@@ -5,11 +5,11 @@ Canvas's gradebook ``12345``. Those numbers end the folders that ``intake.collec
 name is compared, and a sheet in another language is read, too.
 """
 
-import contextlib
 import csv
 import io
 import re
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from dalib_edu.settings import UserError
 
 NUMBER = re.compile(r"\D*(?P<number>\d+)")
 OF_CANVAS = re.compile(r" \(\d+\)$")  # behind an assignment's name
+MOST_NAMED = 10
+NO_GRADE = ("", "-")
 
 
 @dataclass
@@ -39,6 +41,63 @@ class GivenBack:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass
+class _Sheet:
+    """A table of students.
+
+    Attributes:
+        path: of its file.
+        start: what stands before it: nothing, or a mark that spreadsheets look for.
+        mark: what is between its fields.
+        end: of its lines.
+        header: the columns' names.
+        rows: none is shorter than the header.
+        place: the column that names the students.
+        students: for each row whose it is; None where nobody was graded.
+    """
+
+    path: Path
+    start: str
+    mark: str
+    end: str
+    header: list[str]
+    rows: list[list[str]]
+    place: int = 0
+    students: list[str | None] = field(default_factory=list)
+
+    @property
+    def of_moodle(self) -> bool:
+        """Whether the students have words before their numbers."""
+        return any(not row[self.place].strip().isdigit() for row in self.of_students())
+
+    def of_students(self) -> list[list[str]]:
+        """Return the rows that are a student's, graded or not."""
+        return [row for row in self.rows if NUMBER.fullmatch(row[self.place].strip())]
+
+    def maximum(self) -> int | None:
+        """Return Moodle's column of the points that there are at most, None where it has none.
+
+        It is called so in English alone. Elsewhere it is the number that all have, behind grades.
+        """
+        if "Maximum Grade" in self.header:
+            return self.header.index("Maximum Grade")
+        for place in range(1, len(self.header)) if self.of_moodle else ():
+            before, here = (
+                [row[p].strip() for row in self.of_students()] for p in (place - 1, place)
+            )
+            grades = all(text in NO_GRADE or _number(text) is not None for text in before)
+            if grades and len(set(here)) == 1 and (_number(here[0]) or 0) > 0:
+                return place
+        return None
+
+    def content(self) -> bytes:
+        """Return it as it goes into a file."""
+        out = io.StringIO()
+        writer = csv.writer(out, delimiter=self.mark, lineterminator=self.end)
+        writer.writerows([self.header, *self.rows])
+        return (self.start + out.getvalue()).encode()
+
+
 def give_back(
     sheet: Path,
     homework: str,
@@ -55,70 +114,108 @@ def give_back(
         sheet: the CSV file that Moodle (*Download grading worksheet*) or Canvas (*Export*) gives.
         homework: its full name.
         graded: the folder with ``grades.csv``.
-        column: the header of the column to fill; by default Moodle's ``Grade``, or the one of
-            Canvas that bears the homework's name.
+        column: the header of the column to fill, or how it begins; by default Moodle's ``Grade``,
+            or the one of Canvas that bears the homework's name or number.
         unfinished: also where answers still wait for a person; otherwise these are left out.
 
     Raises:
-        UserError: a file cannot be read, nobody in the sheet was graded, or it is not clear which
-            column to fill.
+        UserError: a file cannot be read, nobody in the sheet was graded, it is not clear which
+            column to fill, or that one holds no grades.
     """
-    mark, (header, *rows) = _read(sheet)
-    results = _results(graded, homework)
+    table, results = _read(sheet), _results(graded, homework)
     waiting = [] if unfinished else [s for s, r in results.items() if float(r["manual_points"])]
-    place, students = _students(rows, results, sheet)
-    number = _column(header, homework, column, sheet)
+    _find_students(table, results)
+    number = _column(table, homework, column)
     most = max(float(r["max_score"] or 0) for r in results.values())
-    given = GivenBack(graded / "returned" / f"{homework}.csv", None, most)
-    given.most = _most_in_sheet(header, rows, number) or most
-    for row, student in zip(rows, students, strict=True):
+    said = _most_in_sheet(table, number)
+    given = GivenBack(graded / "returned" / f"{homework}.csv", None, _number(said or "") or most)
+    _refuse_others(table, number, max(most, given.most))
+    replaced = 0
+    for row, student in zip(table.rows, table.students, strict=True):
         if student and student not in waiting and results[student]["score"]:
-            points = float(results[student]["score"]) * given.most / most
-            row[number] = f"{round(points, 2):g}"
+            points = round(float(results[student]["score"]) * given.most / most, 2)
+            replaced += _number(row[number]) not in (None, points)
+            row[number] = f"{points:g}".replace(".", "," if said and "," in said else ".")
             given.filled.append(student)
-    in_sheet = {student for student in students if student}
-    given.notes = _notes(results, in_sheet, waiting)
-    if given.filled and given.most != most:
-        given.notes.insert(0, f"scaled: {most:g} points of the homework to {given.most:g}")
-    text = io.StringIO()
-    csv.writer(text, delimiter=mark, lineterminator="\n").writerows([header, *rows])
-    write_atomically(given.sheet, text.getvalue())
-    if any(s and not row[place].strip().isdigit() for row, s in zip(rows, students, strict=True)):
+    given.notes = [
+        *_notes_on_points(bool(said), most, given, replaced),
+        *_notes(results, {*table.students} - {None}, waiting),
+        *_not_graded(table),
+    ]
+    write_atomically(given.sheet, table.content())
+    if table.of_moodle:
         given.pages = given.sheet.with_name(f"{homework}_feedback.zip")
-        write_atomically(given.pages, _pages(sorted(in_sheet - {*waiting}), homework, graded))
+        students = sorted({*table.students} - {None, *waiting})
+        write_atomically(given.pages, _pages(students, homework, graded))
     return given
 
 
-def _notes(results: dict[str, dict[str, str]], in_sheet: set[str], waiting: list[str]) -> list[str]:
-    notes = []
+def _notes_on_points(said: bool, most: float, given: GivenBack, replaced: int) -> Iterator[str]:
+    if given.filled and given.most != most:
+        yield f"scaled: {most:g} points of the homework to {given.most:g}"
+    if not said:
+        how = f"the points are left as they are, of {most:g}"
+        yield f"the sheet does not say how many points the LMS gives: {how}"
+    if replaced:
+        yield f"replaced: {replaced} grades that were in the sheet, by others"
+
+
+def _notes(
+    results: dict[str, dict[str, str]], in_sheet: set[str], waiting: list[str]
+) -> Iterator[str]:
     for student, result in results.items():
         if student not in in_sheet:
-            notes.append(f"not in the sheet: {student}")
+            yield f"not in the sheet: {student}"
         elif student in waiting:
-            notes.append(f"left out: {student} (answers wait for a person)")
+            yield f"left out: {student} (answers wait for a person)"
         elif not result["score"]:
-            notes.append(f"no points: {student} ({result['reason']})")
-    return notes
+            yield f"no points: {student} ({result['reason']})"
 
 
-def _read(path: Path) -> tuple[str, list[list[str]]]:
-    """Return what is between the fields of a CSV file, and its rows, none shorter than the first.
+def _not_graded(table: _Sheet) -> Iterator[str]:
+    """Yield a line for each student of the sheet who was not graded."""
+    graded = [row for row, student in zip(table.rows, table.students, strict=True) if student]
+    rows = [row for row in table.of_students() if row not in graded and row[0] != "Student, Test"]
+    for row in rows[:MOST_NAMED]:
+        words = (text for text in row if re.search(r"[^\W\d]", text) and not NUMBER.fullmatch(text))
+        name = next(words, row[table.place])
+        state = f" ({row[table.header.index('Status')]})" if "Status" in table.header else ""
+        yield f"in the sheet, not graded: {name}{state}"
+    if len(rows) > MOST_NAMED:
+        yield f"in the sheet, not graded: {len(rows) - MOST_NAMED} more"
+
+
+def _number(text: str) -> float | None:
+    """Return a number that is written with a point or a comma, None where it is none."""
+    plain = re.fullmatch(r"\s*(\d+)(?:[.,](\d*))?\s*", text)
+    return float(f"{plain[1]}.{plain[2] or 0}") if plain else None
+
+
+def _read(path: Path) -> _Sheet:
+    """Return the table in a CSV file.
 
     Raises:
         UserError: it cannot be read, or is no table.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_bytes().decode("utf-8")
+        start = "\ufeff" if text.startswith("\ufeff") else ""
+        text = text.removeprefix(start)
         first = text.partition("\n")[0]
         mark = max(",;\t", key=first.count)
-        rows = [row for row in csv.reader(io.StringIO(text), delimiter=mark) if any(row)]
+        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=mark) if row]
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}") from None
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError:
+        raise UserError(
+            f"{path} is not in UTF-8: save it as CSV in UTF-8, or export it again"
+        ) from None
+    except csv.Error as error:
         raise UserError(f"{path} is no CSV file ({error})") from None
     if len(rows) < 2 or len(rows[0]) < 2:
         raise UserError(f"{path} holds no table of students")
-    return mark, [row + [""] * (len(rows[0]) - len(row)) for row in rows]
+    header, *rows = [row + [""] * (len(rows[0]) - len(row)) for row in rows]
+    return _Sheet(path, start, mark, "\r\n" if first.endswith("\r") else "\n", header, rows)
 
 
 def _results(graded: Path, homework: str) -> dict[str, dict[str, str]]:
@@ -135,10 +232,8 @@ def _results(graded: Path, homework: str) -> dict[str, dict[str, str]]:
     return found
 
 
-def _students(
-    rows: list[list[str]], results: dict[str, dict[str, str]], sheet: Path
-) -> tuple[int, list[str | None]]:
-    """Return the column that names the students, and for each row whose it is.
+def _find_students(table: _Sheet, results: dict[str, dict[str, str]]) -> None:
+    """Note in the table which column names the students, and for each row whose it is.
 
     It is the column most of whose numbers end a student's folder.
     """
@@ -151,48 +246,64 @@ def _students(
         if found:
             by_number[found[1]] = student
     columns = []
-    for fields in zip(*(row[: len(rows[0])] for row in rows), strict=True):
+    for fields in zip(*(row[: len(table.header)] for row in table.rows), strict=True):
         numbers = [NUMBER.fullmatch(field.strip()) for field in fields]
         columns.append([by_number.get(n["number"]) if n else None for n in numbers])
     counts = [len({student for student in column if student}) for column in columns]
-    place = counts.index(max(counts))
-    if not counts[place]:
+    table.place = counts.index(max(counts))
+    table.students = columns[table.place]
+    if not counts[table.place]:
         raise UserError(
-            f"{sheet}: no number in it ends a graded student's folder (one is called "
+            f"{table.path}: no number in it ends a graded student's folder (one is called "
             f"{next(iter(results))!r}); 'dalib-edu collect' gives folders such names"
         )
-    return place, columns[place]
 
 
-def _column(header: list[str], homework: str, column: str | None, sheet: Path) -> int:
-    """Return which column takes the points."""
-    plain = [OF_CANVAS.sub("", name).strip() for name in header]
-    names = [column] if column else [homework, homework.split("_")[0], "Grade"]
-    for name in names:
-        places = [
-            i
-            for i, each in enumerate(header)
-            if name.casefold() in (each.strip().casefold(), plain[i].casefold())
-        ]
+def _column(table: _Sheet, homework: str, column: str | None) -> int:
+    """Return which column takes the points: of this name, or else the only one that is near it."""
+    full = [name.strip().casefold() for name in table.header]
+    plain = [OF_CANVAS.sub("", name.strip()).casefold() for name in table.header]
+    for name in [column] if column else [homework, homework.split("_")[0], "Grade"]:
+        places = [i for i in range(len(full)) if name.casefold() in (full[i], plain[i])]
         if len(places) == 1:
             return places[0]
-    known = ", ".join(repr(name) for name in header)
+    if column:
+        near = [i for i, name in enumerate(plain) if name.startswith(column.casefold())]
+    else:
+        digits = re.search(r"\d+", homework)[0]
+        number = re.compile(rf"(?<![a-z])(?:hw|homework|assignment)\s*0*{digits}(?!\d)")
+        near = [i for i, name in enumerate(plain) if number.search(name)]
+    if len(near) == 1:
+        return near[0]
+    known = ", ".join(repr(table.header[i]) for i in near or range(len(full)))
     wanted = f"no single column {column!r}" if column else "it is not clear where the points go"
-    raise UserError(f"{sheet}: {wanted}; name one with --column, of {known}")
+    raise UserError(f"{table.path}: {wanted}; name one with --column, of {known}")
 
 
-def _most_in_sheet(header: list[str], rows: list[list[str]], number: int) -> float | None:
+def _most_in_sheet(table: _Sheet, number: int) -> str | None:
     """Return how many points the LMS gives at most, None where the sheet does not say it.
 
     Moodle has a column for it, Canvas a row.
     """
-    said = [row[header.index("Maximum Grade")] for row in rows if "Maximum Grade" in header]
-    said += [row[number] for row in rows if "Points Possible" in row[0]]
-    for text in said:
-        with contextlib.suppress(ValueError):
-            if float(text.replace(",", ".")) > 0:
-                return float(text.replace(",", "."))
-    return None
+    place, students = table.maximum(), table.of_students()
+    said = [] if place is None else [row[place] for row in students]
+    said += [row[number] for row in table.rows if row not in students]
+    return next((text for text in said if _number(text)), None)
+
+
+def _refuse_others(table: _Sheet, number: int, most: float) -> None:
+    """Raise ``UserError`` where the column that is to be filled holds no grades."""
+    name = f"{table.path}: the column {table.header[number]!r}"
+    if number == table.place:
+        raise UserError(f"{name} names the students; name another one with --column")
+    if number == table.maximum():
+        raise UserError(f"{name} holds the maximum; name another one with --column")
+    for row in table.of_students():
+        text = row[number].strip()
+        value = _number(text)
+        if text not in NO_GRADE and (value is None or value > 2 * most):
+            what = f"holds {text!r}, which is no grade of {most:g} points"
+            raise UserError(f"{name} {what}; name another one with --column")
 
 
 def _pages(students: list[str], homework: str, graded: Path) -> bytes:

@@ -81,7 +81,33 @@ def test_moodles_worksheet_is_filled(graded, sheet):
         "scaled: 40 points of the homework to 100",
         f"left out: {EVE} (answers wait for a person)",
         f"not in the sheet: {ZOE}",
+        "in the sheet, not graded: Nobody, N. (No submission)",
     ]
+
+
+def test_spreadsheets_marks_are_kept(graded, sheet):
+    path = sheet("")
+    path.write_bytes(MOODLE.replace("\n", "\r\n").encode())
+    written = give_back.give_back(path, HW, graded).sheet.read_bytes()
+    assert written.startswith(b"\xef\xbb\xbfIdentifier,")
+    assert written.count(b"\r\n") == written.count(b"\n") == 5
+    plain = give_back.give_back(sheet(CANVAS), HW, graded).sheet.read_bytes()
+    assert plain.startswith(b"Student,")
+    assert b"\r" not in plain
+
+
+def test_grades_that_others_replace_are_counted(graded, sheet):
+    before = MOODLE.replace("a@x.edu,Submitted,,", "a@x.edu,Submitted,82.50,")
+    given = give_back.give_back(sheet(before.replace("b@x.edu,Submitted,,", "b,S,3,")), HW, graded)
+    assert "replaced: 1 grades that were in the sheet, by others" in given.notes
+
+
+def test_who_was_not_graded_is_named_up_to_ten(graded, sheet):
+    rows = "".join(f'"No {i} One",{100 + i},,,,,\n' for i in range(12))
+    given = give_back.give_back(sheet(CANVAS + '"Student, Test",9,,,,,\n' + rows), HW, graded)
+    said = [note for note in given.notes if note.startswith("in the sheet")]
+    assert said[0] == "in the sheet, not graded: No 0 One"
+    assert said[9:] == ["in the sheet, not graded: No 9 One", "in the sheet, not graded: 2 more"]
 
 
 def test_moodle_finds_whose_each_page_is(graded, sheet):
@@ -120,16 +146,60 @@ def test_canvas_gradebook_is_filled(graded, sheet, mark):
 
 def test_a_column_of_another_name_or_language(graded, sheet):
     french = MOODLE.replace("Participant", "Participant·e").replace(",Grade,", ",Note,")
-    path = sheet(french.replace("Maximum Grade", "Note maximale"))
+    french = french.replace("Maximum Grade", "Note maximale").replace("100.00", '"100,00"')
+    path = sheet(french)
     with pytest.raises(UserError, match=r"--column, of 'Identifier'.*'Note'"):
         give_back.give_back(path, HW, graded)
     given = give_back.give_back(path, HW, graded, column="note")
     assert [row[4] for row in table(given.sheet.read_text(encoding="utf-8"))][1:] == [
-        *("33", "", "0", "")
+        *("82,5", "", "0", "")  # of 100, as the site writes numbers
     ]
-    canvas = sheet(CANVAS.replace(f"{HW} (42)", "Homework 2 (42)"))
-    given = give_back.give_back(canvas, HW, graded, column="Homework 2")
-    assert given.filled == [ADA, BOB]
+    assert given.notes[0] == "scaled: 40 points of the homework to 100"
+
+
+def test_a_sheet_without_a_maximum_says_so(graded, sheet):
+    given = give_back.give_back(sheet("Id,Grade\nParticipant 7,\nParticipant 8,\n"), HW, graded)
+    said = "the sheet does not say how many points the LMS gives: the points are left as they are"
+    assert f"{said}, of 40" in given.notes
+
+
+@pytest.mark.parametrize(
+    ("title", "column"),
+    [
+        ("Homework 2 (42)", "Homework 2"),
+        ("Homework 2: DANN (42)", "homework 2"),
+        ("Homework 2: DANN (42)", None),
+        ("Drawings, HW02 (42)", None),
+        ("assignment 2 (v1) (42)", None),
+        ("hw2_drawings (42)", None),
+    ],
+)
+def test_canvas_titles_are_found_by_their_number(graded, sheet, title, column):
+    text = CANVAS.replace(f"{HW} (42)", f'"{title}"').replace("hw1_m3sda (41)", "Homework 12 (41)")
+    given = give_back.give_back(sheet(text), HW, graded, column=column)
+    rows = table(given.sheet.read_text(encoding="utf-8"))
+    assert [row[5] for row in rows][3:] == ["16.5", "0"]
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "message"),
+    [
+        (MOODLE, "Identifier", "'Identifier' names the students; name another one with --column"),
+        (MOODLE, "Full name", "'Full name' holds 'Ada Lovelace', which is no grade of 100 points"),
+        (MOODLE, "Maximum Grade", "'Maximum Grade' holds the maximum"),
+        (MOODLE.replace("Maximum Grade", "Bestwertung"), "Bestwertung", "holds the maximum"),
+        (CANVAS, "ID", "'ID' names the students"),
+        (CANVAS, "SIS", "'SIS Login ID' holds 'ada@x.edu', which is no grade of 40 points"),
+        (CANVAS.replace("ada@x.edu", "812"), "SIS Login ID", "holds '812', which is no grade"),
+        (CANVAS, "Student", "'Student' holds 'Lovelace, Ada', which is no grade"),
+        (CANVAS, "S", "no single column 'S'; name one .* of 'Student', 'SIS Login ID', 'Section'$"),
+    ],
+)
+def test_a_column_that_holds_no_grades_is_not_filled(graded, sheet, text, column, message):
+    with pytest.raises(UserError, match=message) as caught:
+        give_back.give_back(sheet(text), HW, graded, column=column)
+    assert "\n" not in str(caught.value)
+    assert not (graded / "returned").exists()
 
 
 def test_folders_from_the_lms_are_found_again(tmp_path, sheet):
@@ -171,7 +241,7 @@ def test_other_bad_input_is_one_line(graded, sheet, tmp_path):
     with pytest.raises(UserError, match="no single column 'Mark'"):
         give_back.give_back(path, HW, graded, column="Mark")
     path.write_bytes(b"Identifier,Grade\nParticipant \xff7,\n")
-    with pytest.raises(UserError, match="no CSV file"):
+    with pytest.raises(UserError, match="not in UTF-8: save it as CSV in UTF-8"):
         give_back.give_back(path, HW, graded)
     twins = grade.grades_csv([result("Bob_7", 1.0), result("Bobby_7", 2.0)])
     (graded / "grades.csv").write_text(twins, encoding="utf-8")
