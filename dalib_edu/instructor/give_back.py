@@ -18,6 +18,8 @@ from dalib_edu.settings import UserError
 
 NUMBER = re.compile(r"\D*(?P<number>\d+)")
 OF_CANVAS = re.compile(r" \(\d+\)$")  # behind an assignment's name
+LETTER = re.compile(r"[^\W\d_]")
+TEST_STUDENT = "Student, Test"  # Canvas has one in every course
 MOST_NAMED = 10
 NO_GRADE = ("", "-")
 
@@ -74,21 +76,20 @@ class _Sheet:
         """Return the rows that are a student's, graded or not."""
         return [row for row in self.rows if NUMBER.fullmatch(row[self.place].strip())]
 
-    def maximum(self) -> int | None:
+    def maximum(self, number: int) -> int | None:
         """Return Moodle's column of the points that there are at most, None where it has none.
 
-        It is called so in English alone. Elsewhere it is the number that all have, behind grades.
+        It is called so in English alone. Elsewhere it is the one behind the points, if all rows
+        hold the same number there.
+
+        Args:
+            number: the column that takes the points.
         """
         if "Maximum Grade" in self.header:
             return self.header.index("Maximum Grade")
-        for place in range(1, len(self.header)) if self.of_moodle else ():
-            before, here = (
-                [row[p].strip() for row in self.of_students()] for p in (place - 1, place)
-            )
-            grades = all(text in NO_GRADE or _number(text) is not None for text in before)
-            if grades and len(set(here)) == 1 and (_number(here[0]) or 0) > 0:
-                return place
-        return None
+        behind = {row[number + 1].strip() for row in self.of_students() if number + 1 < len(row)}
+        same = len(behind) == 1 and _number(*behind)
+        return number + 1 if self.of_moodle and same else None
 
     def content(self) -> bytes:
         """Return it as it goes into a file."""
@@ -154,7 +155,7 @@ def _notes_on_points(said: bool, most: float, given: GivenBack, replaced: int) -
     if given.filled and given.most != most:
         yield f"scaled: {most:g} points of the homework to {given.most:g}"
     if not said:
-        how = f"the points are left as they are, of {most:g}"
+        how = f"they are left as they are, of {most:g}"
         yield f"the sheet does not say how many points the LMS gives: {how}"
     if replaced:
         yield f"replaced: {replaced} grades that were in the sheet, by others"
@@ -175,14 +176,14 @@ def _notes(
 def _not_graded(table: _Sheet) -> Iterator[str]:
     """Yield a line for each student of the sheet who was not graded."""
     graded = [row for row, student in zip(table.rows, table.students, strict=True) if student]
-    rows = [row for row in table.of_students() if row not in graded and row[0] != "Student, Test"]
+    rows = [row for row in table.of_students() if row not in graded and TEST_STUDENT not in row]
     for row in rows[:MOST_NAMED]:
-        words = (text for text in row if re.search(r"[^\W\d]", text) and not NUMBER.fullmatch(text))
-        name = next(words, row[table.place])
-        state = f" ({row[table.header.index('Status')]})" if "Status" in table.header else ""
-        yield f"in the sheet, not graded: {name}{state}"
+        others = row[: table.place] + row[table.place + 1 :]
+        name = next((text for text in others if LETTER.search(text)), row[table.place])
+        status = row[table.header.index("Status")] if "Status" in table.header else ""
+        yield f"in the sheet, not graded: {name}" + (f" ({status})" if status else "")
     if len(rows) > MOST_NAMED:
-        yield f"in the sheet, not graded: {len(rows) - MOST_NAMED} more"
+        yield f"... and {len(rows) - MOST_NAMED} more"
 
 
 def _number(text: str) -> float | None:
@@ -268,16 +269,18 @@ def _column(table: _Sheet, homework: str, column: str | None) -> int:
         if len(places) == 1:
             return places[0]
     if column:
-        near = [i for i, name in enumerate(plain) if name.startswith(column.casefold())]
+        # "Homework 2" is no beginning of "Homework 21".
+        wanted = re.compile(rf"^{re.escape(column.casefold())}(?!(?<=\d)\d)")
     else:
-        digits = re.search(r"\d+", homework)[0]
-        number = re.compile(rf"(?<![a-z])(?:hw|homework|assignment)\s*0*{digits}(?!\d)")
-        near = [i for i, name in enumerate(plain) if number.search(name)]
+        digits = re.search(r"\d+", homework)[0].lstrip("0")
+        words = rf"(?:hw|homework|assignment)\s*0*{digits}"
+        wanted = re.compile(rf"(?<![^\W_]){words}(?![^\W_])")
+    near = [i for i, name in enumerate(plain) if wanted.search(name)]
     if len(near) == 1:
         return near[0]
     known = ", ".join(repr(table.header[i]) for i in near or range(len(full)))
-    wanted = f"no single column {column!r}" if column else "it is not clear where the points go"
-    raise UserError(f"{table.path}: {wanted}; name one with --column, of {known}")
+    problem = f"no single column {column!r}" if column else "it is not clear where the points go"
+    raise UserError(f"{table.path}: {problem}; name one with --column, of {known}")
 
 
 def _most_in_sheet(table: _Sheet, number: int) -> str | None:
@@ -285,7 +288,7 @@ def _most_in_sheet(table: _Sheet, number: int) -> str | None:
 
     Moodle has a column for it, Canvas a row.
     """
-    place, students = table.maximum(), table.of_students()
+    place, students = table.maximum(number), table.of_students()
     said = [] if place is None else [row[place] for row in students]
     said += [row[number] for row in table.rows if row not in students]
     return next((text for text in said if _number(text)), None)
@@ -296,14 +299,32 @@ def _refuse_others(table: _Sheet, number: int, most: float) -> None:
     name = f"{table.path}: the column {table.header[number]!r}"
     if number == table.place:
         raise UserError(f"{name} names the students; name another one with --column")
-    if number == table.maximum():
+    if _holds_maximum(table, number, most):
         raise UserError(f"{name} holds the maximum; name another one with --column")
+    wrong = _no_grade(table, number, most)
+    if wrong:
+        what = f"holds {wrong!r}, which is no grade of {most:g} points"
+        raise UserError(f"{name} {what}; name another one with --column")
+
+
+def _holds_maximum(table: _Sheet, number: int, most: float) -> bool:
+    """Return whether a column is Moodle's of the maximum, which stands behind the grades.
+
+    Grades that are all the same have the maximum behind them, so they are not taken for it.
+    """
+    if table.maximum(number) is not None:
+        return number == table.maximum(number)
+    return number == table.maximum(number - 1) and not _no_grade(table, number - 1, most)
+
+
+def _no_grade(table: _Sheet, number: int, most: float) -> str | None:
+    """Return the first field of a student's in a column that cannot be a grade."""
     for row in table.of_students():
         text = row[number].strip()
         value = _number(text)
         if text not in NO_GRADE and (value is None or value > 2 * most):
-            what = f"holds {text!r}, which is no grade of {most:g} points"
-            raise UserError(f"{name} {what}; name another one with --column")
+            return text
+    return None
 
 
 def _pages(students: list[str], homework: str, graded: Path) -> bytes:

@@ -172,13 +172,13 @@ ATTACKS = {
     "answers_in_a_million_parts": (
         "import base64\nfrom dalib_edu.instructor import answering\ndef show(*a):\n"
         "    from IPython.display import display\n"
-        "    data = b'{\"list\": [' + b'{},' * 20_000_000 + b'{}]}\\n'\n"
+        "    data = b'{\"list\": [' + b'{},' * 2_000_000 + b'{}]}\\n'\n"
         "    display({answering.MIME: base64.b64encode(data).decode()}, raw=True)\n"
         "answering.show = show\n" + WRONG,
         "graded",
     ),
     "speaks_in_a_million_parts": (
-        "import os, struct\ntext = b'{\"x\": [' + b'{},' * 20_000_000 + b'{}]}'\n"
+        "import os, struct\ntext = b'{\"x\": [' + b'{},' * 2_000_000 + b'{}]}'\n"
         "for fd in range(3, 64):\n    try:\n"
         "        os.write(fd, struct.pack('>Q', len(text)) + text)\n"
         "    except OSError:\n        pass\n" + WRONG,
