@@ -87,9 +87,10 @@ class _Sheet:
         """
         if "Maximum Grade" in self.header:
             return self.header.index("Maximum Grade")
-        behind = {row[number + 1].strip() for row in self.of_students() if number + 1 < len(row)}
-        same = len(behind) == 1 and _number(*behind)
-        return number + 1 if self.of_moodle and same else None
+        if not self.of_moodle or number + 1 == len(self.header):
+            return None
+        behind = {row[number + 1].strip() for row in self.of_students()}
+        return number + 1 if len(behind) == 1 and _number(*behind) else None
 
     def content(self) -> bytes:
         """Return it as it goes into a file."""
@@ -272,7 +273,7 @@ def _column(table: _Sheet, homework: str, column: str | None) -> int:
         # "Homework 2" is no beginning of "Homework 21".
         wanted = re.compile(rf"^{re.escape(column.casefold())}(?!(?<=\d)\d)")
     else:
-        digits = re.search(r"\d+", homework)[0].lstrip("0")
+        digits = int(re.search(r"\d+", homework)[0])
         words = rf"(?:hw|homework|assignment)\s*0*{digits}"
         wanted = re.compile(rf"(?<![^\W_]){words}(?![^\W_])")
     near = [i for i, name in enumerate(plain) if wanted.search(name)]
@@ -314,7 +315,8 @@ def _holds_maximum(table: _Sheet, number: int, most: float) -> bool:
     """
     if table.maximum(number) is not None:
         return number == table.maximum(number)
-    return number == table.maximum(number - 1) and not _no_grade(table, number - 1, most)
+    before = number - 1
+    return before >= 0 and number == table.maximum(before) and not _no_grade(table, before, most)
 
 
 def _no_grade(table: _Sheet, number: int, most: float) -> str | None:

@@ -105,9 +105,28 @@ def test_grades_that_others_replace_are_counted(graded, sheet):
 def test_who_was_not_graded_is_named_up_to_ten(graded, sheet):
     rows = "".join(f'"No {i} One",{100 + i},,,,,\n' for i in range(12))
     given = give_back.give_back(sheet(CANVAS + '"Student, Test",9,,,,,\n' + rows), HW, graded)
-    said = [note for note in given.notes if note.startswith("in the sheet")]
-    assert said[0] == "in the sheet, not graded: No 0 One"
-    assert said[9:] == ["in the sheet, not graded: No 9 One", "in the sheet, not graded: 2 more"]
+    first = given.notes.index("in the sheet, not graded: No 0 One")
+    assert given.notes[first + 9 :] == ["in the sheet, not graded: No 9 One", "... and 2 more"]
+
+
+def test_exactly_ten_who_were_not_graded_are_all(graded, sheet):
+    rows = "".join(f'"No {i} One",{100 + i},,,,,\n' for i in range(10))
+    given = give_back.give_back(sheet(CANVAS + rows), HW, graded)
+    assert given.notes[-1] == "in the sheet, not graded: No 9 One"
+
+
+@pytest.mark.parametrize(
+    ("row", "name"),
+    [
+        ("Participant 8,Al Two 2,a@x.edu,", "Al Two 2"),  # a name may end in a number, too
+        ("Participant 8,,a@x.edu,Draft", "a@x.edu (Draft)"),
+        ("Participant 8,12,-,", "Participant 8"),
+    ],
+)
+def test_who_was_not_graded_is_called_what_the_row_says(graded, sheet, row, name):
+    text = f"Id,Full name,Email,Status,Grade\nParticipant 7,Bob,b@x.edu,Submitted,\n{row},\n"
+    given = give_back.give_back(sheet(text), HW, graded)
+    assert given.notes[-1] == f"in the sheet, not graded: {name}"
 
 
 def test_moodle_finds_whose_each_page_is(graded, sheet):
@@ -159,8 +178,46 @@ def test_a_column_of_another_name_or_language(graded, sheet):
 
 def test_a_sheet_without_a_maximum_says_so(graded, sheet):
     given = give_back.give_back(sheet("Id,Grade\nParticipant 7,\nParticipant 8,\n"), HW, graded)
-    said = "the sheet does not say how many points the LMS gives: the points are left as they are"
-    assert f"{said}, of 40" in given.notes
+    said = "the sheet does not say how many points the LMS gives: they are left as they are, of 40"
+    assert given.notes[0] == said
+    assert given.filled == [BOB]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # the same grade for all, behind a number: it is a grade, and no maximum
+        (
+            'Id,No,Grade,Best\nParticipant 1234567,8,50,"100,00"\nParticipant 8,9,50,"100,00"\n',
+            ["82,5", "50"],
+        ),
+        # another column in which all have the same number, behind an empty one
+        ("Id,No,Year,Grade,Best\nParticipant 1234567,,2026,,20.00\n", ["16.5"]),
+    ],
+)
+def test_the_maximum_is_right_behind_the_grades(graded, sheet, text, expected):
+    given = give_back.give_back(sheet(text), HW, graded)
+    header, *rows = table(given.sheet.read_text(encoding="utf-8"))
+    assert [row[header.index("Grade")] for row in rows] == expected
+
+
+def test_a_grade_up_to_twice_the_maximum_is_replaced(graded, sheet):
+    given = give_back.give_back(sheet(CANVAS.replace("A,30,3,50", "A,30,80,50")), HW, graded)
+    assert "replaced: 1 grades that were in the sheet, by others" in given.notes
+
+
+def test_grades_may_be_the_first_column(graded, sheet):
+    given = give_back.give_back(sheet("Grade,Id,Other,Empty\n50,Participant 7,,\n"), HW, graded)
+    assert given.sheet.read_text() == "Grade,Id,Other,Empty\n0,Participant 7,,\n"
+
+
+@pytest.mark.parametrize("behind", ["100,50", "0,0", "Ja,Ja", "-,-"])
+def test_what_is_behind_the_grades_may_be_no_maximum(graded, sheet, behind):
+    one, two = behind.split(",")
+    text = f"Id,Grade,Other\nParticipant 7,,{one}\nParticipant 8,,{two}\n"
+    given = give_back.give_back(sheet(text), HW, graded)
+    assert given.most == 40
+    assert given.sheet.read_text() == text.replace("7,,", "7,0,")
 
 
 @pytest.mark.parametrize(
@@ -192,6 +249,16 @@ def test_canvas_titles_are_found_by_their_number(graded, sheet, title, column):
         (CANVAS, "SIS", "'SIS Login ID' holds 'ada@x.edu', which is no grade of 40 points"),
         (CANVAS.replace("ada@x.edu", "812"), "SIS Login ID", "holds '812', which is no grade"),
         (CANVAS, "Student", "'Student' holds 'Lovelace, Ada', which is no grade"),
+        (CANVAS.replace(f"{HW} (42)", "Homework 21 (42)"), "Homework 2", "no single column 'Home"),
+        (CANVAS.replace(f"{HW} (42)", "hw2b (42)"), None, "not clear where the points go"),
+        (CANVAS.replace(f"{HW} (42)", "myhw2 (42)"), None, "not clear where the points go"),
+        (
+            CANVAS.replace(f"{HW} (42)", "HW 2 late (42)").replace("hw1_m3sda", "HW 2"),
+            None,
+            "not clear .* of 'HW 2 .41.', 'HW 2 late .42.'$",
+        ),
+        (CANVAS.replace("31,A,30,3,50", "31,A,30,81,50"), None, "'81', which is no grade of 40"),
+        (CANVAS.replace("31,A,30,3,50", "31,A,30,B+,50"), None, r"holds 'B\+', which is no grade"),
         (CANVAS, "S", "no single column 'S'; name one .* of 'Student', 'SIS Login ID', 'Section'$"),
     ],
 )
