@@ -17,31 +17,41 @@ import struct
 import sys
 
 JOIN_SESSION_KEYRING = 1
-# Of each kind of processor: its name in the kernel, then the numbers of the calls.
-PROCESSORS = {
-    "x86_64": (
-        0xC000003E,
-        {"clone": 56, "clone3": 435, "seccomp": 317},
-        # memfd_create, memfd_secret, shmget, msgget, semget
-        [319, 447, 29, 68, 64],
-        # unshare, setns, mount, umount2, pivot_root, mount_setattr, open_tree, move_mount, fsopen
-        [272, 308, 165, 166, 155, 442, 428, 429, 430],
-        # ptrace, process_vm_readv, process_vm_writev, pidfd_getfd, perf_event_open, bpf
-        [101, 310, 311, 438, 298, 321],
-        # add_key, request_key, keyctl, io_uring_setup, userfaultfd
-        [248, 249, 250, 425, 323],
-    ),
-    "aarch64": (
-        0xC00000B7,
-        {"clone": 220, "clone3": 435, "seccomp": 277},
-        [279, 447, 194, 186, 190],
-        [97, 268, 40, 39, 41, 442, 428, 429, 430],
-        [117, 270, 271, 438, 241, 280],
-        [217, 218, 219, 425, 282],
-    ),
+MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}  # as filters of calls name them
+# Numbers of calls, for each of the machines.
+CLONE, CLONE3, SECCOMP, KEYCTL = (56, 220), (435, 435), (317, 277), (250, 219)
+DENIED = {
+    # memory outside of any process, which no limit counts
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
+    "shmget": (29, 194),
+    "msgget": (68, 186),
+    "semget": (64, 190),
+    "io_uring_setup": (425, 425),
+    # namespaces, with rights and disks of their own
+    "unshare": (272, 97),
+    "setns": (308, 268),
+    "mount": (165, 40),
+    "umount2": (166, 39),
+    "pivot_root": (155, 41),
+    "mount_setattr": (442, 442),
+    "open_tree": (428, 428),
+    "move_mount": (429, 429),
+    "fsopen": (430, 430),
+    # other processes, the kernel and its keys
+    "ptrace": (101, 117),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "pidfd_getfd": (438, 438),
+    "perf_event_open": (298, 241),
+    "bpf": (321, 280),
+    "userfaultfd": (323, 282),
+    "add_key": (248, 217),
+    "request_key": (249, 218),
+    "keyctl": KEYCTL,
 }
 NEW_NAMESPACES = 0x7E020000  # the flags of clone for all kinds
-PR_SET_NO_NEW_PRIVS, SECCOMP_SET_MODE_FILTER = 38, 1
+SECCOMP_SET_MODE_FILTER = 1
 # Older kernels would otherwise also switch off what makes processors fast.
 SECCOMP_FILTER_FLAG_SPEC_ALLOW = 4
 
@@ -81,66 +91,59 @@ def leave_keyring() -> None:
 
     Where the kernel has none, there is nothing to leave.
     """
-    number = {"x86_64": 250, "aarch64": 219}.get(platform.machine())
-    if number is not None:
-        ctypes.CDLL(None).syscall(number, JOIN_SESSION_KEYRING, None)
+    if platform.machine() in MACHINES:
+        _call(KEYCTL, JOIN_SESSION_KEYRING, None)
 
 
 def deny_calls() -> None:
     """Refuse this process and its children, for good, calls that no homework needs.
 
-    That is memory outside of any process, which no limit counts; namespaces with rights and disks
-    of their own; and looking into other processes. On other processors nothing is refused.
+    On other machines than ``MACHINES``, and where the kernel filters no calls, nothing is refused.
+    It must have been said that no program brings new rights; bubblewrap says so.
     """
-    machine = platform.machine()
-    if machine not in PROCESSORS:
+    if platform.machine() not in MACHINES:
         return
-    program, number = _filter(machine), PROCESSORS[machine][1]["seccomp"]
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    code = ctypes.create_string_buffer(program, len(program))
-    entry = ctypes.create_string_buffer(
-        struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
-    )
-    # A kernel that filters no calls says so, and what bubblewrap holds back stays held back.
-    flags = SECCOMP_FILTER_FLAG_SPEC_ALLOW
-    libc.syscall(number, SECCOMP_SET_MODE_FILTER, flags, ctypes.byref(entry))
+    steps = b"".join(struct.pack("HBBI", *step) for step in _filter())
+    code = ctypes.create_string_buffer(steps, len(steps))
+    entry = struct.pack("HxxxxxxP", len(steps) // 8, ctypes.addressof(code))
+    _call(SECCOMP, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, entry)
 
 
-def _filter(machine: str) -> bytes:
-    """Return the filter of calls as the kernel reads it.
+def _call(numbers: tuple[int, int], *arguments) -> int:
+    return ctypes.CDLL(None).syscall(_here(numbers), *arguments)
 
-    Its steps (code, where to go on if true and if not, value) see the call's number at 0, the
-    processor at 4 and the lower half of the first argument at 16.
+
+def _here(numbers: tuple[int, int]) -> int:
+    return numbers[list(MACHINES).index(platform.machine())]
+
+
+def _filter() -> list[tuple[int, int, int, int]]:
+    """Return the steps of the filter: code, where to go on if true and if not, value.
+
+    They see the call's number at 0, the machine at 4, the lower half of the first argument at 16.
     """
-    processor, clone, *denied = PROCESSORS[machine]
     load, equal, at_least, any_bit, leave = 0x20, 0x15, 0x35, 0x45, 0x06
-    allow, refuse, unknown, kill = (
-        0x7FFF0000,
-        0x00050000 | errno.EPERM,
-        0x00050000 | errno.ENOSYS,  # of clone3, whose flags no filter sees: clone is tried then
-        0x80000000,
-    )
+    allow, kill, refuse = 0x7FFF0000, 0x80000000, 0x00050000
     steps = [
         (load, 0, 0, 4),
-        (equal, 1, 0, processor),
+        (equal, 1, 0, MACHINES[platform.machine()]),
         (leave, 0, 0, kill),
         (load, 0, 0, 0),
         (at_least, 0, 1, 0x40000000),  # numbers of the x32 kind, which stand for the same calls
-        (leave, 0, 0, refuse),
-        (equal, 0, 1, clone["clone3"]),
-        (leave, 0, 0, unknown),
+        (leave, 0, 0, refuse | errno.EPERM),
+        (equal, 0, 1, _here(CLONE3)),  # no filter sees its flags; without it, clone is tried
+        (leave, 0, 0, refuse | errno.ENOSYS),
     ]
-    for number in sum(denied, []):
-        steps += [(equal, 0, 1, number), (leave, 0, 0, refuse)]
-    steps += [
-        (equal, 0, 3, clone["clone"]),
+    for numbers in DENIED.values():
+        steps += [(equal, 0, 1, _here(numbers)), (leave, 0, 0, refuse | errno.EPERM)]
+    return [
+        *steps,
+        (equal, 0, 3, _here(CLONE)),
         (load, 0, 0, 16),
         (any_bit, 0, 1, NEW_NAMESPACES),
-        (leave, 0, 0, refuse),
+        (leave, 0, 0, refuse | errno.EPERM),
         (leave, 0, 0, allow),
     ]
-    return b"".join(struct.pack("HBBI", *step) for step in steps)
 
 
 def _make_work(submitted: str, work: str) -> None:

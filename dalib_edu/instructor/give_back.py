@@ -21,7 +21,8 @@ OF_CANVAS = re.compile(r" \(\d+\)$")  # behind an assignment's name
 LETTER = re.compile(r"[^\W\d_]")
 TEST_STUDENT = "Student, Test"  # Canvas has one in every course
 MOST_NAMED = 10
-NO_GRADE = ("", "-")
+EXCUSED = "EX"  # as Canvas writes it
+NO_GRADE = ("", "-", EXCUSED)
 
 
 @dataclass
@@ -132,16 +133,20 @@ def give_back(
     said = _most_in_sheet(table, number)
     given = GivenBack(graded / "returned" / f"{homework}.csv", None, _number(said or "") or most)
     _refuse_others(table, number, max(most, given.most))
+    excused = [
+        s for row, s in zip(table.rows, table.students, strict=True) if s and row[number] == EXCUSED
+    ]
+    left_out = {*waiting, *excused}
     replaced = 0
     for row, student in zip(table.rows, table.students, strict=True):
-        if student and student not in waiting and results[student]["score"]:
+        if student and student not in left_out and results[student]["score"]:
             points = round(float(results[student]["score"]) * given.most / most, 2)
             replaced += _number(row[number]) not in (None, points)
             row[number] = f"{points:g}".replace(".", "," if said and "," in said else ".")
             given.filled.append(student)
     given.notes = [
         *_notes_on_points(bool(said), most, given, replaced),
-        *_notes(results, {*table.students} - {None}, waiting),
+        *_notes(results, {*table.students} - {None}, waiting, excused),
         *_not_graded(table),
     ]
     write_atomically(given.sheet, table.content())
@@ -163,11 +168,16 @@ def _notes_on_points(said: bool, most: float, given: GivenBack, replaced: int) -
 
 
 def _notes(
-    results: dict[str, dict[str, str]], in_sheet: set[str], waiting: list[str]
+    results: dict[str, dict[str, str]],
+    in_sheet: set[str],
+    waiting: list[str],
+    excused: list[str],
 ) -> Iterator[str]:
     for student, result in results.items():
         if student not in in_sheet:
             yield f"not in the sheet: {student}"
+        elif student in excused:
+            yield f"left as it is: {student} (excused)"
         elif student in waiting:
             yield f"left out: {student} (answers wait for a person)"
         elif not result["score"]:

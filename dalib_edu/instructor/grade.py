@@ -166,13 +166,7 @@ def grade(
     within = submissions.resolve()
     if within.is_relative_to(out) or out.is_relative_to(within):
         raise UserError(f"--out {out} and the submissions lie in each other; name another folder")
-    found = find_submissions(submissions)
-    _refuse_other_folder(submissions, found, known)
-    if homeworks:
-        found = [s for s in found if _full_name(s, known) in known]
-    if not found:
-        raise UserError(f"{submissions}: nothing was handed in for {', '.join(homeworks)}")
-    found = one_each(found, known)
+    found = _to_grade(submissions, known, homeworks)
     names = sorted({_full_name(s, known) for s in found})
     concerned = [known[name] for name in names if name in known]
     with hold(out):
@@ -183,6 +177,12 @@ def grade(
         waiting = {_full_name(s, known) for s, *_, earlier in arguments if earlier is None}
         draw_ahead([homework for homework in concerned if homework.name in waiting])
         told = notes(found, known)
+
+        def so_far() -> list[Result]:
+            results = [_noted(done[s], told.get(s)) for s in found if s in done]
+            write_atomically(out / "grades.csv", grades_csv(results))
+            return results
+
         # Those that work beside each other have a bar of their own.
         hide = True if not show_progress() or jobs > 1 or cluster else None
         alone = jobs == 1 and not cluster
@@ -190,19 +190,34 @@ def grade(
         steps = parallel(grade_one, first, jobs=jobs, cluster=cluster, title="grading")
         for number, result in tqdm(steps, "grading", len(todo), disable=hide):
             done[todo[number]] = result
-            results = [_noted(done[s], told.get(s)) for s in found if s in done]
-            write_atomically(out / "grades.csv", grades_csv(results))
+            so_far()
         starved = [(*each, True) for each in arguments if done[each[0]].starved]
         for each in tqdm(starved, "once more, alone", disable=hide or not starved):
             done[each[0]] = grade_one(*each)
-        results = [_noted(done[s], told.get(s)) for s in found]
-        write_atomically(out / "grades.csv", grades_csv(results))
+        results = so_far()
         from dalib_edu.instructor.report import class_report
 
         write_atomically(out / "report.html", class_report(results, out, known))
     print(grades_table(results))
     print(f"\n{len(results)} submissions; grades, feedback and report.html are in {out}")
     return results
+
+
+def _to_grade(
+    folder: Path, known: dict[str, Homework], homeworks: Iterable[str] | None
+) -> list[Submission]:
+    """Return the submissions in a folder to the chosen homeworks, one for each student and each.
+
+    Raises:
+        UserError: there is none.
+    """
+    found = find_submissions(folder)
+    _refuse_other_folder(folder, found, known)
+    if homeworks:
+        found = [s for s in found if _full_name(s, known) in known]
+    if not found:
+        raise UserError(f"{folder}: nothing was handed in for {', '.join(homeworks)}")
+    return one_each(found, known)
 
 
 def _to_do(

@@ -70,10 +70,9 @@ def unpack(data: bytes) -> Any:
         Garbled: the bytes are not of ``pack``.
     """
     head, _, rest = data.partition(b"\n")
+    outline = read_json(head)
     try:
-        value, place = _value(read_json(head), memoryview(rest), 0)
-    except Garbled:
-        raise
+        value, place = _value(outline, memoryview(rest), 0)
     except (
         ValueError,
         TypeError,

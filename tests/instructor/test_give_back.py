@@ -102,6 +102,15 @@ def test_grades_that_others_replace_are_counted(graded, sheet):
     assert "replaced: 1 grades that were in the sheet, by others" in given.notes
 
 
+def test_an_excused_student_stays_so(graded, sheet):
+    excused = CANVAS.replace("Bob,7,31,A,30,3,50", "Bob,7,31,A,30,EX,50")
+    given = give_back.give_back(sheet(excused), HW, graded)
+    rows = table(given.sheet.read_text(encoding="utf-8"))
+    assert [row[5] for row in rows][3:] == ["16.5", "EX"]
+    assert given.filled == [ADA]
+    assert f"left as it is: {BOB} (excused)" in given.notes
+
+
 def test_who_was_not_graded_is_named_up_to_ten(graded, sheet):
     rows = "".join(f'"No {i} One",{100 + i},,,,,\n' for i in range(12))
     given = give_back.give_back(sheet(CANVAS + '"Student, Test",9,,,,,\n' + rows), HW, graded)

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dalib_edu.instructor import grade, sandbox
+from dalib_edu.instructor import confine, grade, sandbox
 from dalib_edu.settings import UserError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -117,6 +118,25 @@ print(subprocess.run(['echo', 'process'], capture_output=True).stdout)
 """
     said = inside(code, limits=sandbox.Limits()).stdout
     assert said == "1 1\n1 1\n1 38\n1\nthread\nb'process\\n'\n"
+
+
+@pytest.mark.parametrize(
+    ("machine", "header"),
+    [("x86_64", "x86_64-linux-gnu/asm/unistd_64.h"), ("aarch64", "asm-generic/unistd.h")],
+)
+def test_the_numbers_of_calls_are_the_kernels(machine, header):
+    path = Path("/usr/include") / header
+    if not path.is_file():
+        pytest.skip(f"there is no {path} here")
+    text = path.read_text()
+    theirs = dict(re.findall(r"#define __NR(?:3264)?_(\w+)\s+(\d+)", text))
+    ours = {**confine.DENIED, "clone": confine.CLONE, "clone3": confine.CLONE3}
+    ours |= {"seccomp": confine.SECCOMP, "keyctl": confine.KEYCTL}
+    place = list(confine.MACHINES).index(machine)
+    for name, numbers in ours.items():
+        if name in theirs:  # an older system does not have all of them
+            assert int(theirs[name]) == numbers[place], name
+    assert len(theirs.keys() & ours.keys()) > 20
 
 
 @needs_sandbox
