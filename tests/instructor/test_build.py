@@ -147,6 +147,27 @@ def test_check_notices_hidden_tests_only_where_students_see_a_difference(built, 
     build(root=built, check=True)
 
 
+def test_changed_prose_keeps_the_outputs_and_runs_nothing(built, edit, monkeypatch):
+    before = read(built, "solution")
+    edit("Rubric: 3", "Rubric: three")
+    monkeypatch.setattr(build_module, "execute", lambda *_: pytest.fail("executed again"))
+    build(["hw0"], root=built)
+    after = read(built, "solution")
+    assert "Rubric: three" in nbformat.writes(after)
+    code = [[c for c in n.cells if c.cell_type == "code"] for n in (before, after)]
+    assert code[0] == code[1]
+    build(root=built, check=True)
+
+
+def test_changed_prose_runs_a_solution_that_was_edited_by_hand(built, edit):
+    path = built / "solutions" / f"{NAME}.ipynb"
+    spoilt = path.read_text().replace("four: 4", "four: 5").replace("x + x", "x + x + 0")
+    path.write_text(spoilt)
+    edit("Rubric: 3", "Rubric: three")
+    build(["hw0"], root=built)
+    assert "four: 4" in path.read_text()
+
+
 def test_check_says_what_is_missing(built):
     (built / "solutions" / f"{NAME}.ipynb").unlink()
     with pytest.raises(UserError, match="solutions/hw0_tiny.ipynb is missing"):
