@@ -17,15 +17,13 @@ import numpy as np
 import pytest
 
 from dalib_edu.instructor.build import (
-    HIDDEN_MARKERS,
-    SOLUTION_MARKERS,
     build,
     homeworks_in,
     read_source,
     stale_copies,
 )
+from dalib_edu.instructor.cells import HIDDEN_MARKERS, SOLUTION_MARKERS, hidden_lines
 from dalib_edu.instructor.kernels import kernel_environment
-from dalib_edu.instructor.preprocessors import hidden_lines
 
 ROOT = Path(__file__).parents[1]
 HOMEWORKS = homeworks_in(ROOT)

@@ -17,7 +17,14 @@ import nbformat
 from nbformat import NotebookNode
 from tqdm import tqdm
 
-from dalib_edu.instructor.course import SOURCE_NOTEBOOKS, configure, labels_file
+from dalib_edu.instructor.cells import (
+    HIDDEN_MARKERS,
+    SOLUTION_MARKERS,
+    without_hidden_tests,
+    without_markers,
+)
+from dalib_edu.instructor.course import configure
+from dalib_edu.instructor.folders import SOURCE_NOTEBOOKS, labels_file
 from dalib_edu.settings import UserError, show_progress
 
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -30,8 +37,6 @@ LANGUAGE_INFO = {
     "nbconvert_exporter": "python",
     "pygments_lexer": "ipython3",
 }
-SOLUTION_MARKERS = ("BEGIN SOLUTION", "END SOLUTION")
-HIDDEN_MARKERS = ("BEGIN HIDDEN TESTS", "END HIDDEN TESTS")
 NBGRADER_KEYS = ("grade", "grade_id", "locked", "schema_version", "solution", "task")
 CELL_TIMEOUT = 600  # seconds
 
@@ -378,25 +383,6 @@ def solution_notebook(notebook: NotebookNode) -> NotebookNode:
         language_info=LANGUAGE_INFO,
     )
     return wanted
-
-
-def without_hidden_tests(source: str) -> str:
-    """Return a cell's text less its hidden regions."""
-    kept, hidden = [], False
-    for line in source.split("\n"):
-        if HIDDEN_MARKERS[0] in line:
-            hidden = True
-        elif HIDDEN_MARKERS[1] in line:
-            hidden = False
-        elif not hidden:
-            kept.append(line)
-    return "\n".join(kept).rstrip("\n")
-
-
-def without_markers(source: str) -> str:
-    """Return a cell's text less the lines that mark a solution."""
-    lines = source.split("\n")
-    return "\n".join(line for line in lines if not any(m in line for m in SOLUTION_MARKERS))
 
 
 def _fingerprint(cells: list[NotebookNode]) -> str:

@@ -1,7 +1,14 @@
 """The configuration of nbgrader that this course needs, said once.
 
 ``course/nbgrader_config.py``, the build and the grader all use it, so that plain ``nbgrader``
-commands, the formgrader and ``dalib-edu`` do the same.
+commands, the formgrader and ``dalib-edu`` do the same. nbgrader turns a submission into a grade and
+a page by lists of steps (preprocessors). Five of them are ours:
+
+- ``repair.RepairCells`` mends a submission's cells (copied, deleted, moved, without metadata);
+- ``execute.GradingExecute`` runs it within limits and survives a dead kernel;
+- ``tidy.TidyTestOutputs`` keeps warnings and odd results from changing a grade;
+- ``tidy.RemoveActive`` leaves nothing that would run in a reader's browser;
+- ``pages.HideTests`` takes what is hidden out of the feedback.
 """
 
 import os
@@ -10,21 +17,12 @@ from pathlib import Path
 
 from traitlets.config import Config
 
+from dalib_edu.instructor.folders import SOURCE_NOTEBOOKS
+
 COURSE_ID = "dalib_edu"
-# formgrader's Generate button reads notebooks; they are built from course/source/*.py
-SOURCE_NOTEBOOKS = "source_notebooks"
 VALIDATE_FIRST = (
     "import os; os.environ.update(DALIB_EDU_SCALE='grading', DALIB_EDU_PROGRESS='off'); del os"
 )
-
-
-def labels_file(course: Path, homework: str) -> Path:
-    """Return where a course folder keeps the labels of ``"hw1"`` or ``"hw2"``, if it does.
-
-    They are of test pictures from a secret seed. nbgrader does not know this folder, git ignores
-    it, and no sandbox shows it. Where they are, predictions are judged by them.
-    """
-    return course / "private" / f"{homework}_labels.csv"
 
 
 def configure(c: Config) -> Config:
@@ -32,8 +30,10 @@ def configure(c: Config) -> Config:
     from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
     from nbgrader import preprocessors as theirs
 
-    from dalib_edu.instructor import preprocessors as ours
-    from dalib_edu.instructor.pages import FeedbackPages, safe_markdown
+    from dalib_edu.instructor.execute import GradingExecute
+    from dalib_edu.instructor.pages import FeedbackPages, HideTests, safe_markdown
+    from dalib_edu.instructor.repair import RepairCells
+    from dalib_edu.instructor.tidy import RemoveActive, TidyTestOutputs
 
     put_tools_on_path()
     c.CourseDirectory.course_id = COURSE_ID
@@ -44,17 +44,17 @@ def configure(c: Config) -> Config:
     c.OverwriteCells.add_missing_cells = True
     c.Autograde.sanitize_preprocessors = [
         theirs.ClearOutput,
-        ours.RepairCells,
+        RepairCells,
         theirs.DeduplicateIds,
         theirs.OverwriteKernelspec,
         theirs.OverwriteCells,
         theirs.CheckCellMetadata,
     ]
     c.Autograde.autograde_preprocessors = [
-        ours.GradingExecute,
+        GradingExecute,
         theirs.LimitOutput,
-        ours.TidyTestOutputs,
-        ours.RemoveActive,
+        TidyTestOutputs,
+        RemoveActive,
         theirs.SaveAutoGrades,
         theirs.AssignLatePenalties,
         theirs.CheckCellMetadata,
@@ -62,7 +62,7 @@ def configure(c: Config) -> Config:
     c.GenerateFeedback.exporter_class = FeedbackPages
     c.GenerateFeedback.preprocessors = [
         theirs.GetGrades,
-        ours.HideTests,
+        HideTests,
         CSSHTMLHeaderPreprocessor,
     ]
     c.HTMLExporter.filters = {"markdown2html": safe_markdown}  # of the formgrader, too

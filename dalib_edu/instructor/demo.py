@@ -21,11 +21,10 @@ from dalib_edu.instructor.build import (
     homeworks_in,
     read_source,
     release_text,
-    without_markers,
     write_atomically,
 )
+from dalib_edu.instructor.cells import hidden_lines, without_markers
 from dalib_edu.instructor.grade import Result, grade
-from dalib_edu.instructor.preprocessors import hidden_lines
 from dalib_edu.settings import UserError
 
 

@@ -1,29 +1,22 @@
 """Grade a class: every submission on its own, each with one status."""
 
 import contextlib
-import csv
 import errno
 import functools
 import hashlib
-import io
 import json
 import os
 import re
-import shutil
-import subprocess
-import sys
-import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import nbformat
 import sqlalchemy
 from tqdm import tqdm
 
-from dalib_edu.instructor import lean
 from dalib_edu.instructor.build import (
     Homework,
     find_root,
@@ -35,91 +28,39 @@ from dalib_edu.instructor.build import (
 )
 from dalib_edu.instructor.course import configure
 from dalib_edu.instructor.draw import draw_ahead
-from dalib_edu.instructor.handed_in import (
-    FILES_LIMIT,
-    MOST_FILES,
-    copy_submitted_files,
-    files_below,
+from dalib_edu.instructor.folders import CONFIG_FILE
+from dalib_edu.instructor.handed_in import files_below
+from dalib_edu.instructor.report import class_report
+from dalib_edu.instructor.results import Result, grades_csv, grades_table
+from dalib_edu.instructor.submissions import (
+    Submission,
+    find_submissions,
+    fingerprint,
+    full_name,
+    notes,
+    one_each,
+    printable,
+    refuse_other_folder,
 )
-from dalib_edu.instructor.intake import LATE_FILE
+from dalib_edu.instructor.take_in import Malformed, take_in
 from dalib_edu.instructor.time_limit import TookTooLong, time_limit
 from dalib_edu.instructor.warm import NoSandbox
 from dalib_edu.jobs import parallel
 from dalib_edu.settings import UserError, show_progress
-from dalib_edu.submit import LARGEST
 
 if TYPE_CHECKING:
     from nbgrader.apps import NbGraderAPI
 
-Status = Literal["graded", "timeout", "crashed", "out of memory", "malformed"]
-NOTEBOOK_LIMIT = 50_000_000  # bytes; a notebook of text and pictures has a few million
-LARGEST_NOTEBOOK = 300_000_000  # bytes
-MUCH = 2_000_000  # bytes; above that, another process takes out what is not read, outputs first
-MOST_CELLS, MOST_TEXT = 1_000, 5_000_000  # characters; the longest homework has 114 cells
 MOST_SECONDS = 1_800  # for one submission, all told; its run has limits of its own
 PAGE_SECONDS = 60
 # What a file or a folder that was handed in can do; a full disk, for one, is the machine's.
 OF_A_FILE = {errno.ENAMETOOLONG, errno.EACCES, errno.EPERM, errno.ELOOP, errno.EINVAL}
 OF_A_FILE |= {errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.EILSEQ}
-CONFIG_FILE = "nbgrader_config.py"
 CONFIG = """from dalib_edu.instructor.course import configure
 
 c = get_config()  # noqa: F821
 configure(c)
 """
-
-
-@dataclass(frozen=True)
-class Submission:
-    """What one student handed in for one homework.
-
-    Attributes:
-        student: the name of the student's folder.
-        assignment: the homework's name as submitted.
-        folder: where the files are.
-        others: names under which the student has handed in the same homework, too.
-    """
-
-    student: str
-    assignment: str
-    folder: Path
-    others: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Result:
-    """What became of a submission.
-
-    Attributes:
-        student: who.
-        assignment: the homework.
-        status: how the run ended; exactly one.
-        reason: why it is not ``graded``, and what was mended; may be empty.
-        score: points so far, None where nothing could be graded.
-        max_score: points that the homework has; None where the homework is not known.
-        manual_points: points of answers that a person still has to grade.
-        exercises: points by grade_id; None where a person still has to grade.
-        causes: why a check failed, by the test's grade_id; the check's short name for it.
-        seconds: that the notebook ran.
-        starved: whether its time was up when it had computed little: others took the machine, or
-            it slept.
-    """
-
-    student: str
-    assignment: str
-    status: Status
-    reason: str = ""
-    score: float | None = None
-    max_score: float | None = None
-    manual_points: float = 0.0
-    exercises: dict[str, float | None] = field(default_factory=dict)
-    causes: dict[str, str] = field(default_factory=dict)
-    seconds: float | None = None
-    starved: bool = False
-
-
-class Malformed(ValueError):
-    """A submission that cannot be run; the message says why."""
 
 
 def grade(
@@ -167,14 +108,14 @@ def grade(
     if within.is_relative_to(out) or out.is_relative_to(within):
         raise UserError(f"--out {out} and the submissions lie in each other; name another folder")
     found = _to_grade(submissions, known, homeworks)
-    names = sorted({_full_name(s, known) for s in found})
+    names = sorted({full_name(s, known) for s in found})
     concerned = [known[name] for name in names if name in known]
     with hold(out):
         prepare_course(out, concerned, sandboxed)
         api = open_course(out, sandboxed)
         done, arguments = _to_do(found, known, api, sandboxed, resume)
         todo = [submission for submission, *_ in arguments]
-        waiting = {_full_name(s, known) for s, *_, earlier in arguments if earlier is None}
+        waiting = {full_name(s, known) for s, *_, earlier in arguments if earlier is None}
         draw_ahead([homework for homework in concerned if homework.name in waiting])
         told = notes(found, known)
 
@@ -195,8 +136,6 @@ def grade(
         for each in tqdm(starved, "once more, alone", disable=hide or not starved):
             done[each[0]] = grade_one(*each)
         results = so_far()
-        from dalib_edu.instructor.report import class_report
-
         write_atomically(out / "report.html", class_report(results, out, known))
     print(grades_table(results))
     print(f"\n{len(results)} submissions; grades, feedback and report.html are in {out}")
@@ -212,9 +151,9 @@ def _to_grade(
         UserError: there is none.
     """
     found = find_submissions(folder)
-    _refuse_other_folder(folder, found, known)
+    refuse_other_folder(folder, found, known)
     if homeworks:
-        found = [s for s in found if _full_name(s, known) in known]
+        found = [s for s in found if full_name(s, known) in known]
     if not found:
         raise UserError(f"{folder}: nothing was handed in for {', '.join(homeworks)}")
     return one_each(found, known)
@@ -269,284 +208,6 @@ def hold(out: Path) -> Iterator[None]:
         yield
     finally:
         os.close(folder)
-
-
-# --- what was handed in -------------------------------------------------------------------------
-
-
-def find_submissions(folder: Path) -> list[Submission]:
-    """Return the submissions in a folder, by student and homework.
-
-    Raises:
-        UserError: there is no such folder, or it cannot be read.
-    """
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder")
-    if not os.access(folder, os.R_OK | os.X_OK):
-        raise UserError(f"{folder} cannot be read")
-    found: dict[tuple[str, str], Submission] = {}
-    for child in sorted(folder.iterdir()):
-        if child.name.startswith(".") or child.is_symlink() or not child.is_dir():
-            continue
-        # nbgrader's exchange: student+homework+time+...; in order of time, so the last one counts.
-        parts = child.name.split("+")
-        entries = [Submission(parts[0], parts[1], child)] if len(parts) >= 3 else _of_student(child)
-        found.update({(entry.student, entry.assignment): entry for entry in entries})
-    return [
-        replace(found[key], student=printable(key[0]), assignment=printable(key[1]))
-        for key in sorted(found)
-    ]
-
-
-def _of_student(folder: Path) -> list[Submission]:
-    if not os.access(folder, os.R_OK | os.X_OK):
-        return [Submission(folder.name, "?", folder)]
-    inside = [
-        child
-        for child in sorted(folder.iterdir())
-        if child.is_dir() and not child.is_symlink() and not child.name.startswith(".")
-    ]
-    entries = [Submission(folder.name, child.name, child) for child in inside]
-    loose = sorted(folder.glob("*.ipynb"))
-    named = {entry.assignment for entry in entries}
-    entries += [Submission(folder.name, p.stem, folder) for p in loose if p.stem not in named]
-    return entries
-
-
-def _full_name(submission: Submission, known: dict[str, Homework]) -> str:
-    """Return the homework's full name for ``hw2``, ``hw2_dann_drawings`` or a copy's name."""
-    name = submission.assignment
-    if name in known:
-        return name
-    short = {full.split("_")[0]: full for full in known}
-    start = re.match(r"[A-Za-z0-9]+", name)
-    return short.get(start.group(0).lower(), name) if start else name
-
-
-def _refuse_other_folder(folder: Path, found: list[Submission], known: dict[str, Homework]) -> None:
-    """Raise ``UserError``, which says what to name, where a folder holds no students' folders."""
-    wanted = "the folder that is named must hold STUDENT/HOMEWORK/NOTEBOOK.ipynb"
-    if (folder / CONFIG_FILE).exists():
-        raise UserError(f"{folder} is a course's folder: {wanted} (its 'submitted', perhaps)")
-    if not found:
-        raise UserError(f"{folder}: {wanted}, and there is none")
-    above = next((s.student for s in found if s.student in known), None)
-    if above:
-        raise UserError(f"{folder} holds {above}, a homework, in the place of a student: {wanted}")
-    if not any(_full_name(s, known) in known for s in found):
-        seen = ", ".join(sorted({s.assignment for s in found})[:3])
-        raise UserError(f"{folder}: none of the homeworks is known ({seen}); {wanted}")
-
-
-def one_each(found: list[Submission], known: dict[str, Homework]) -> list[Submission]:
-    """Return one submission for each student and homework, the others by name.
-
-    ``hw2`` and ``hw2_dann_drawings`` are one homework; the full name comes first.
-    """
-    groups: dict[tuple[str, str], list[Submission]] = {}
-    for submission in found:
-        key = (submission.student, _full_name(submission, known))
-        groups.setdefault(key, []).append(submission)
-    chosen = []
-    for (_, name), group in groups.items():
-        group.sort(key=lambda s: s.assignment != name)
-        others = tuple(sorted(s.assignment for s in group[1:]))
-        chosen.append(replace(group[0], others=others))
-    return chosen
-
-
-def notes(found: list[Submission], known: dict[str, Homework]) -> dict[Submission, str]:
-    """Return what only the teacher is told of some submissions: it costs no points.
-
-    Args:
-        found: the class.
-        known: the homeworks by name.
-    """
-    told: dict[Submission, list[str]] = {s: [] for s in found}
-    for submission in found:
-        if submission.others and submission.assignment in known:
-            told[submission].append(f"not graded: {', '.join(submission.others)} beside it")
-        if os.path.isfile(submission.folder / LATE_FILE):
-            told[submission].append("handed in late")
-    for submission, note in same_predictions(found, known).items():
-        told[submission].append(note)
-    return {submission: "; ".join(each) for submission, each in told.items() if each}
-
-
-def same_predictions(found: list[Submission], known: dict[str, Homework]) -> dict[Submission, str]:
-    """Return a note for each submission whose submission.csv is byte for byte another student's.
-
-    Args:
-        found: the class.
-        known: the homeworks by name.
-    """
-    same: dict[tuple[str, bytes], list[Submission]] = {}
-    for submission in found:
-        for content in {*_predictions(submission)}:
-            key = (_full_name(submission, known), hashlib.sha256(content).digest())
-            same.setdefault(key, []).append(submission)
-    notes = {}
-    for group in same.values():
-        for submission in group:
-            others = sorted({s.student for s in group} - {submission.student})
-            if others:
-                more = f" and {len(others) - 3} more" if len(others) > 3 else ""
-                names = ", ".join(f"{name}'s" for name in others[:3])
-                notes[submission] = f"submission.csv is the same file as {names}{more}"
-    return notes
-
-
-def _predictions(submission: Submission) -> Iterator[bytes]:
-    """Yield what is in a submission's files of predictions that can be read and are not empty."""
-    for path in files_below(submission.folder, deep=not _is_loose(submission)):
-        with contextlib.suppress(OSError):
-            if path.name == "submission.csv" and path.is_file() and not path.is_symlink():
-                content = path.read_bytes() if path.stat().st_size <= LARGEST else b""
-                if content:
-                    yield content
-
-
-def _is_loose(submission: Submission) -> bool:
-    """Return whether its folder is the student's own, which can hold other homeworks, too."""
-    return submission.folder.name == submission.student
-
-
-def take_in(submission: Submission, homework: Homework, destination: Path) -> list[str]:
-    """Copy a submission into the course, its notebook under the right name and readable.
-
-    Args:
-        submission: as found.
-        homework: which it is for.
-        destination: ``submitted/student/homework``; replaced.
-
-    Returns:
-        What was mended.
-
-    Raises:
-        Malformed: there is no notebook, more than one that it could be, or it cannot be read.
-    """
-    path, repairs = _the_notebook(submission, homework)
-    notebook, cleared = _read_notebook(path)
-    repairs += cleared
-    shutil.rmtree(destination, ignore_errors=True)
-    loose = _is_loose(submission) and path.parent == submission.folder
-    left_out = copy_submitted_files(path.parent, destination, deep=not loose)
-    if path.parent != submission.folder:  # what the notebook reads lies beside it, or above
-        left_out += copy_submitted_files(submission.folder, destination, deep=False)
-    if left_out:
-        names = ", ".join(map(printable, left_out[:3])) + " ..." * (len(left_out) > 3)
-        limits = f"{FILES_LIMIT / 1e6:.0f} MB and {MOST_FILES} files"
-        repairs.append(f"left out: {names} (beside a notebook, {limits} are taken)")
-    write_atomically(destination / f"{homework.name}.ipynb", nbformat.writes(notebook) + "\n")
-    return repairs
-
-
-def _the_notebook(submission: Submission, homework: Homework) -> tuple[Path, list[str]]:
-    right = submission.folder / f"{homework.name}.ipynb"
-    if right.is_symlink():
-        raise Malformed("the notebook is a link")
-    if right.is_file():
-        return right, []
-    others = [
-        p
-        for p in sorted(files_below(submission.folder))
-        if p.suffix == ".ipynb" and p.is_file() and not p.is_symlink()
-    ]
-    if _is_loose(submission):
-        others = [p for p in others if printable(p.stem) == submission.assignment]
-    others = [p for p in others if p.name == right.name] or others
-    if not others:
-        raise Malformed(f"there is no notebook; {right.name} was expected")
-    if len(others) > 1:
-        names = ", ".join(printable(str(p.relative_to(submission.folder))) for p in others[:4])
-        raise Malformed(f"there is no {right.name}, and it could be any of {names}")
-    path, mended = others[0], []
-    if path.name != right.name:
-        mended.append(f"the notebook was called {printable(path.name)}, not {right.name}")
-    if path.parent != submission.folder:
-        where = printable(str(path.parent.relative_to(submission.folder)))
-        mended.append(f"the notebook was in the folder {where}")
-    return path, mended
-
-
-def printable(name: str) -> str:
-    """Return a name from a disk without what would break a line, a terminal or an encoding."""
-    return "".join(each if each.isprintable() else "?" for each in name)
-
-
-def _read_notebook(path: Path) -> tuple[nbformat.NotebookNode, list[str]]:
-    """Return a notebook without outputs, and what was mended.
-
-    Raises:
-        Malformed: it cannot be read.
-    """
-    size, repairs = path.stat().st_size, []
-    if size == 0:
-        raise Malformed("the notebook is empty")
-    data = _lean_file(path) if size > MUCH else path.read_bytes()
-    if size > NOTEBOOK_LIMIT:
-        repairs.append(f"the notebook had {size / 1e6:.0f} MB; its outputs were taken out")
-    try:
-        notebook, mended = _parsed(data)
-    except Malformed:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise Malformed(f"the file is no valid JSON ({str(error)[:100]})") from None
-    except Exception as error:
-        raise Malformed(f"the notebook cannot be read ({type(error).__name__})") from None
-    return notebook, repairs + mended
-
-
-def _parsed(data: bytes) -> tuple[nbformat.NotebookNode, list[str]]:
-    """Return the notebook in a file's bytes without outputs, and what was mended."""
-    content = json.loads(data)
-    if not isinstance(content, dict) or "nbformat" not in content:
-        raise Malformed("the file is no notebook")
-    content = lean.lean(content)
-    number = len(content.get("cells") or [])
-    if number > MOST_CELLS:
-        raise Malformed(f"the notebook has {number} cells; {MOST_CELLS} are read at most")
-    text = json.dumps(content, ensure_ascii=False)
-    # Half of a character of two halves, which JSON allows and no file can hold.
-    whole = text.encode(errors="replace").decode()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of missing ids; they are given below
-        notebook = nbformat.reads(whole, as_version=4)
-    cells = notebook.get("cells")
-    if not isinstance(cells, list) or not cells:
-        raise Malformed("the notebook has no cells")
-    for cell in cells:  # of an older format
-        if isinstance(cell.get("outputs"), list):
-            cell["outputs"] = []
-    notebook.nbformat_minor = max(notebook.get("nbformat_minor", 0), 5)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        _, notebook = nbformat.validator.normalize(notebook)
-        errors = list(nbformat.validator.iter_validate(notebook, strip_invalid_metadata=True))
-    if errors:
-        raise Malformed(f"the notebook is not valid ({str(errors[0].message)[:100]})")
-    if sum(len(cell.source) for cell in cells) > MOST_TEXT:
-        raise Malformed(f"the notebook has more than {MOST_TEXT} characters of text")
-    for cell in notebook.cells:
-        mark = cell.metadata.get("nbgrader", {})
-        if not isinstance(mark, dict) or not isinstance(mark.get("grade_id", ""), str):
-            del cell.metadata["nbgrader"]  # as if it had been stripped
-    return notebook, [] if whole == text else ["characters that are no text were replaced by ?"]
-
-
-def _lean_file(path: Path) -> bytes:
-    """Return a large notebook less what is not read, from a process that may take little memory."""
-    size, much = path.stat().st_size, f"the notebook has {path.stat().st_size / 1e6:.0f} MB"
-    if size > LARGEST_NOTEBOOK:
-        raise Malformed(f"{much}; clear its outputs")
-    command = [sys.executable, "-I", "-S", lean.__file__, str(path.absolute())]
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=120, check=True)
-    except (OSError, subprocess.SubprocessError):
-        raise Malformed(f"{much} and its outputs cannot be taken out; clear them") from None
-    if len(done.stdout) > NOTEBOOK_LIMIT:
-        raise Malformed(f"{much} even without its outputs")
-    return done.stdout
 
 
 # --- grading ------------------------------------------------------------------------------------
@@ -677,7 +338,7 @@ def _noted(result: Result, note: str | None) -> Result:
 
 def _record_path(submission: Submission, known: dict[str, Homework], out: Path) -> Path:
     # Not under the student's own words: a folder's name may be anything.
-    words = f"{submission.student}\n{_full_name(submission, known)}"
+    words = f"{submission.student}\n{full_name(submission, known)}"
     return out / "results" / f"{hashlib.sha256(words.encode()).hexdigest()[:24]}.json"
 
 
@@ -718,20 +379,6 @@ def _by_hand(result: Result, api: "NbGraderAPI") -> list[list]:
     return sorted(said, key=str)
 
 
-def fingerprint(submission: Submission, known: dict[str, Homework]) -> str:
-    """Return a text that changes with the submission's files, its homework and kept labels."""
-    digest = hashlib.sha256("\n".join(submission.others).encode())
-    name = _full_name(submission, known)
-    paths = [known[name].source, known[name].labels] if name in known else []
-    for path in [*paths, *sorted(files_below(submission.folder))]:
-        digest.update(f"{path.name}\0".encode(errors="surrogateescape"))
-        with contextlib.suppress(OSError):
-            if path.is_file() and not path.is_symlink():
-                with path.open("rb") as file:
-                    digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
-
-
 def run_submission(
     submission: Submission, known: dict[str, Homework], api: "NbGraderAPI"
 ) -> Result:
@@ -745,7 +392,7 @@ def run_submission(
     Returns:
         The result, also where the submission is broken.
     """
-    name = _full_name(submission, known)
+    name = full_name(submission, known)
     try:
         with time_limit(MOST_SECONDS):
             repairs = _run(submission, name, known, api)
@@ -922,45 +569,3 @@ def _folder_name(name: str) -> str:
     if plain == name:
         return name
     return f"{plain} {hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-
-# --- tables -------------------------------------------------------------------------------------
-
-COLUMNS = ("student", "assignment", "status", "reason", "score", "max_score", "manual_points")
-
-
-def grades_csv(results: list[Result]) -> str:
-    """Return the results as CSV: the columns of ``COLUMNS``, then one for each exercise."""
-    exercises = list(dict.fromkeys(name for result in results for name in result.exercises))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*COLUMNS, *exercises])
-    for result in results:
-        values = [getattr(result, column) for column in COLUMNS]
-        values += [result.exercises.get(name) for name in exercises]
-        writer.writerow(map(_field, values))
-    return text.getvalue()
-
-
-def _field(value: str | float | None) -> str:
-    """Return a field of the table; no text in it is a formula to a spreadsheet."""
-    if not isinstance(value, str):
-        return "" if value is None else f"{value:g}"
-    return f"'{value}" if value.startswith(("=", "+", "-", "@")) else value
-
-
-def grades_table(results: list[Result]) -> str:
-    """Return the results as an aligned text table."""
-    rows = [("student", "homework", "status", "score", "of", "to grade", "reason")]
-    for r in results:
-        numbers = ["-" if n is None else f"{n:g}" for n in (r.score, r.max_score, r.manual_points)]
-        rows.append((r.student, r.assignment, r.status, *numbers, r.reason))
-    widths = [max(len(row[i]) for row in rows) for i in range(6)]
-    lines = []
-    for row in rows:
-        cells = [
-            text.rjust(width) if 3 <= i <= 5 else text.ljust(width)
-            for i, (text, width) in enumerate(zip(row[:6], widths, strict=True))
-        ]
-        lines.append("  ".join([*cells, row[6]]).rstrip())
-    return "\n".join(lines)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dalib_edu.check import VISIBLE, Check, CheckFailed
 from dalib_edu.instructor import wire
-from dalib_edu.instructor.course import labels_file
+from dalib_edu.instructor.folders import labels_file
 
 LARGEST_ANSWER = 100_000_000  # bytes
 

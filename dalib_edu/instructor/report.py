@@ -11,8 +11,9 @@ from statistics import mean, median
 
 import nbformat
 
-from dalib_edu.instructor.build import Homework, read_source, without_markers
-from dalib_edu.instructor.grade import Result
+from dalib_edu.instructor.build import Homework, read_source
+from dalib_edu.instructor.cells import without_markers
+from dalib_edu.instructor.results import Result
 
 ALIKE = 0.6  # share of a homework's exercises from which two submissions are named
 NEAR = 0.8  # share of their pieces that two nearly equal answers have in common

@@ -7,7 +7,7 @@ from dalib_edu.data import drawn_apart, handed_out
 from dalib_edu.data.images import ImageSet
 from dalib_edu.data.pictures import CLASSES
 from dalib_edu.instructor.build import Homework, find_root, homeworks_in, write_atomically
-from dalib_edu.instructor.course import labels_file
+from dalib_edu.instructor.folders import labels_file
 from dalib_edu.scoring import read_labels
 from dalib_edu.settings import UserError
 from dalib_edu.submit import write_named_submission, write_submission

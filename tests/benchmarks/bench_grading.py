@@ -40,8 +40,8 @@ from dalib_edu.instructor.build import (  # noqa: E402
     quiet_nbgrader,
     read_source,
     release_text,
-    without_markers,
 )
+from dalib_edu.instructor.cells import without_markers  # noqa: E402
 from dalib_edu.instructor.course import put_tools_on_path  # noqa: E402
 
 TRIVIAL = ROOT / "tests" / "instructor" / "fixture_attack"

@@ -29,7 +29,8 @@ sys.path.insert(0, str(ROOT / "tests" / "instructor"))
 import attackers  # noqa: E402
 
 from dalib_edu.instructor import demo  # noqa: E402
-from dalib_edu.instructor.build import read_source, release_text, without_markers  # noqa: E402
+from dalib_edu.instructor.build import read_source, release_text  # noqa: E402
+from dalib_edu.instructor.cells import without_markers  # noqa: E402
 
 PROJECT = ROOT / "tests" / "instructor" / "fixture"
 NAME = "hw0_tiny"

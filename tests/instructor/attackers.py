@@ -12,7 +12,9 @@ from unittest import mock
 import nbformat
 
 from dalib_edu.instructor import demo, grade
-from dalib_edu.instructor.build import read_source, release_text, without_markers
+from dalib_edu.instructor.build import read_source, release_text
+from dalib_edu.instructor.cells import without_markers
+from dalib_edu.instructor.results import Result
 
 PROJECT = Path(__file__).parent / "fixture_attack"
 NAME = "hw0_attack"
@@ -257,7 +259,7 @@ def hand_in_all(root: Path) -> Path:
     return folder
 
 
-def grade_all(root: Path, warm: bool = True) -> dict[str, grade.Result]:
+def grade_all(root: Path, warm: bool = True) -> dict[str, Result]:
     """Grade the class into ``root/out``, and return the results by student.
 
     Args:
@@ -285,7 +287,7 @@ def grade_all(root: Path, warm: bool = True) -> dict[str, grade.Result]:
     return {result.student: result for result in results}
 
 
-def verify(result: grade.Result, out: Path) -> None:
+def verify(result: Result, out: Path) -> None:
     """Assert that one student of the class earned what the honest part earns, and no more."""
     if result.student in HONEST:
         assert (result.status, result.reason, result.score) == ("graded", "", 100), result
@@ -298,7 +300,7 @@ def verify(result: grade.Result, out: Path) -> None:
     assert notebook.stat().st_size < 2_000_000, result
 
 
-def verify_outside(results: dict[str, grade.Result], out: Path) -> None:
+def verify_outside(results: dict[str, Result], out: Path) -> None:
     """Assert that nothing of the machine was changed."""
     assert len(results) == len(NAMES)
     assert not MARK.exists()

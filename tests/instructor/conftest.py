@@ -7,7 +7,8 @@ import nbformat
 import pytest
 
 from dalib_edu.instructor import demo, sandbox
-from dalib_edu.instructor.build import read_source, release_text, without_markers
+from dalib_edu.instructor.build import read_source, release_text
+from dalib_edu.instructor.cells import without_markers
 
 FIXTURE = Path(__file__).parent / "fixture"
 NAME = "hw0_tiny"

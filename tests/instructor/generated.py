@@ -9,7 +9,8 @@ import nbformat
 
 from dalib_edu import scoring
 from dalib_edu.instructor import demo
-from dalib_edu.instructor.build import Homework, read_source, release_text, without_markers
+from dalib_edu.instructor.build import Homework, read_source, release_text
+from dalib_edu.instructor.cells import without_markers
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "check"))
 import answers as table

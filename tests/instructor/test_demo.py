@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from dalib_edu.instructor import demo
-from dalib_edu.instructor.grade import Result
+from dalib_edu.instructor.results import Result
 from dalib_edu.settings import UserError
 
 FIXTURE = Path(__file__).parent / "fixture"

@@ -6,7 +6,8 @@ import zipfile
 
 import pytest
 
-from dalib_edu.instructor import give_back, grade, intake
+from dalib_edu.instructor import give_back, intake
+from dalib_edu.instructor.results import Result, grades_csv
 from dalib_edu.settings import UserError
 
 HW = "hw2_dann_drawings"
@@ -28,7 +29,7 @@ Bob,7,31,A,30,3,50
 def result(student, score, manual=0.0, reason="", homework=HW):
     status = "malformed" if score is None else "graded"
     most = None if score is None else 40
-    return grade.Result(student, homework, status, reason, score, most, manual)
+    return Result(student, homework, status, reason, score, most, manual)
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def graded(tmp_path):
     ]
     folder = tmp_path / "graded"
     folder.mkdir()
-    (folder / "grades.csv").write_text(grade.grades_csv(results), encoding="utf-8")
+    (folder / "grades.csv").write_text(grades_csv(results), encoding="utf-8")
     for each in results:
         page = folder / "feedback" / each.student / each.assignment / f"{each.assignment}.html"
         page.parent.mkdir(parents=True)
@@ -285,7 +286,7 @@ def test_folders_from_the_lms_are_found_again(tmp_path, sheet):
     (student,) = intake.collect(archive, HW, tmp_path / "in").students
     graded = tmp_path / "graded"
     graded.mkdir()
-    (graded / "grades.csv").write_text(grade.grades_csv([result(student, 4.0)]), encoding="utf-8")
+    (graded / "grades.csv").write_text(grades_csv([result(student, 4.0)]), encoding="utf-8")
     given = give_back.give_back(sheet("Id,Grade\nParticipant 5,\n"), HW, graded)
     assert given.sheet.read_text() == "Id,Grade\nParticipant 5,4\n"
 
@@ -319,7 +320,7 @@ def test_other_bad_input_is_one_line(graded, sheet, tmp_path):
     path.write_bytes(b"Identifier,Grade\nParticipant \xff7,\n")
     with pytest.raises(UserError, match="not in UTF-8: save it as CSV in UTF-8"):
         give_back.give_back(path, HW, graded)
-    twins = grade.grades_csv([result("Bob_7", 1.0), result("Bobby_7", 2.0)])
+    twins = grades_csv([result("Bob_7", 1.0), result("Bobby_7", 2.0)])
     (graded / "grades.csv").write_text(twins, encoding="utf-8")
     with pytest.raises(UserError, match="end in one number"):
         give_back.give_back(sheet(MOODLE), HW, graded)

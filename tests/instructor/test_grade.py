@@ -13,9 +13,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from dalib_edu.instructor import demo, grade, preprocessors, warm
-from dalib_edu.instructor.grade import LARGEST_NOTEBOOK, NOTEBOOK_LIMIT
+from dalib_edu.instructor import demo, execute, grade, take_in, warm
 from dalib_edu.instructor.handed_in import FILES_LIMIT
+from dalib_edu.instructor.results import grades_table
+from dalib_edu.instructor.submissions import find_submissions, same_predictions
+from dalib_edu.instructor.take_in import LARGEST_NOTEBOOK, NOTEBOOK_LIMIT
 from dalib_edu.settings import UserError
 
 pytestmark = pytest.mark.sandbox
@@ -287,7 +289,7 @@ def test_feedback_holds_the_page_alone(graded):
 
 
 def test_the_table_is_aligned(graded):
-    lines = grade.grades_table([graded[0]["right"], graded[0]["greedy"]]).split("\n")
+    lines = grades_table([graded[0]["right"], graded[0]["greedy"]]).split("\n")
     assert lines == [
         "student  homework  status         score  of  to grade  reason",
         "right    hw0_tiny  graded             7  10         0",
@@ -325,8 +327,8 @@ def test_the_same_predictions_are_noted_and_cost_nothing(tmp_path, hand_in):
     hand_in(folder, "i", name="none.ipynb").rename(folder / "i" / NAME / "x.txt")
     (folder / "i" / NAME / "submission.csv").write_text("id,label\n0,3\n")
     known = {h.name: h for h in grade.homeworks_in(FIXTURE, None)}
-    found = grade.find_submissions(folder)
-    notes = {s.student: note for s, note in grade.same_predictions(found, known).items()}
+    found = find_submissions(folder)
+    notes = {s.student: note for s, note in same_predictions(found, known).items()}
     same = "submission.csv is the same file as "
     assert notes == {
         "a": same + "c's, d's, e's and 1 more",
@@ -402,7 +404,7 @@ def test_a_loop_that_never_ends_costs_little_time_and_nobody_elses_points(
             notebook.cells.append(nbformat.v4.new_code_cell("print('still', 'here')"))
 
         hand_in(tmp_path / "submissions", student, change)
-    monkeypatch.setattr(preprocessors, "STARVED", 0.15)  # other tests take much of the machine
+    monkeypatch.setattr(execute, "STARVED", 0.15)  # other tests take much of the machine
     alone, grade_one = [], grade.grade_one
     monkeypatch.setattr(grade, "grade_one", lambda *a: alone.append(a[0].student) or grade_one(*a))
     monkeypatch.setattr(
@@ -435,7 +437,7 @@ def test_a_notebook_without_ids_is_read_in_silence(tmp_path, hand_in, recwarn):
         cell["metadata"] = {}
     for minor in (4, 5):
         path.write_text(json.dumps({**content, "nbformat_minor": minor}))
-        grade._read_notebook(path)
+        take_in._read_notebook(path)
     assert [str(w.message) for w in recwarn] == []
 
 
@@ -506,7 +508,7 @@ def test_control_c_stops_the_class(tmp_path, hand_in, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(preprocessors.GradingExecute, "preprocess", interrupted)
+    monkeypatch.setattr(execute.GradingExecute, "preprocess", interrupted)
     hand_in(tmp_path / "submissions", "s")
     with pytest.raises(KeyboardInterrupt):
         grade.grade(tmp_path / "submissions", tmp_path / "out", root=FIXTURE)
@@ -518,16 +520,17 @@ from pathlib import Path
 from types import SimpleNamespace
 from dalib_edu.instructor import grade
 from dalib_edu.instructor.build import homeworks_in
+from dalib_edu.instructor.submissions import find_submissions, fingerprint, notes, one_each
 
 known = {h.name: h for h in homeworks_in(Path(sys.argv[2]), None)}
 if os.geteuid() == 0:  # who may read everything
     os.setgid(65534)
     os.setuid(65534)
-found = grade.one_each(grade.find_submissions(Path(sys.argv[1])), known)
-assert grade.notes(found, known) == {}
+found = one_each(find_submissions(Path(sys.argv[1])), known)
+assert notes(found, known) == {}
 api = SimpleNamespace(coursedir=SimpleNamespace(root=tempfile.mkdtemp()))
 for each in found:
-    grade.fingerprint(each, known)
+    fingerprint(each, known)
     result = grade.run_submission(each, known, api)
     print(result.student, result.assignment, result.status, result.reason.split(" [E")[0], sep="|")
 """
@@ -634,7 +637,7 @@ def test_odd_names_break_nothing(tmp_path, hand_in):
     assert {by_name[f"inside {i}"].score for i in range(len(ODD_NAMES))} == {7.0}
     statuses = {r.status for r in results}
     assert statuses == {"graded", "malformed"}
-    for text in (grade.grades_table(results), (out / "grades.csv").read_text()):
+    for text in (grades_table(results), (out / "grades.csv").read_text()):
         assert len(text.strip().split("\n")) == 1 + len(results)
         assert text.replace("\n", "").isprintable()
     with open(out / "grades.csv", newline="") as file:
@@ -657,7 +660,7 @@ def test_a_submission_whose_sandbox_is_lost_runs_once_more(tmp_path, hand_in, mo
             zygote.process.wait()
         return zygote, session
 
-    monkeypatch.setattr(preprocessors, "begin", begin)
+    monkeypatch.setattr(execute, "begin", begin)
     hand_in(tmp_path / "in", "ada")
     (result,) = grade.grade(tmp_path / "in", tmp_path / "out", root=FIXTURE)
     assert (result.status, result.reason, result.exercises) == ("graded", "", RIGHT)

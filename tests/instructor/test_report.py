@@ -8,7 +8,7 @@ import pytest
 
 from dalib_edu.instructor import demo, report
 from dalib_edu.instructor.build import find_root, homeworks_in, release_text
-from dalib_edu.instructor.grade import Result
+from dalib_edu.instructor.results import Result
 
 NAME = "hw0_tiny"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from dalib_edu.instructor import demo, grade, warm
+from dalib_edu.instructor.submissions import find_submissions
 from dalib_edu.settings import UserError
 
 pytestmark = pytest.mark.sandbox
@@ -142,7 +143,7 @@ def test_a_fault_inside_is_not_taken_for_another_run(tmp_path):
 def test_a_half_written_record_is_no_record(tmp_path, hand_in):
     hand_in(tmp_path / "in", "s")
     known = {h.name: h for h in grade.homeworks_in(FIXTURE, None)}
-    submission = grade.find_submissions(tmp_path / "in")[0]
+    submission = find_submissions(tmp_path / "in")[0]
     with grade.hold(tmp_path / "out"):
         grade.prepare_course(tmp_path / "out", list(known.values()))
     api = grade.open_course(tmp_path / "out", True)

@@ -24,8 +24,9 @@ from dalib_edu.instructor.build import (
     read_source,
     release_text,
 )
-from dalib_edu.instructor.course import labels_file
+from dalib_edu.instructor.folders import labels_file
 from dalib_edu.instructor.secret_test import hand_out
+from dalib_edu.instructor.submissions import find_submissions, fingerprint
 from dalib_edu.settings import UserError
 
 SEED = 4_815_162_342_000_001
@@ -498,15 +499,15 @@ def test_neither_sandbox_nor_feedback_shows_the_labels(graded):
 def test_other_labels_make_a_result_stale(graded):
     _, _, root = graded
     known = {homework.name: homework for homework in homeworks_in(root)}
-    submission = next(iter(grade.find_submissions(root.parent / "submissions")))
-    before = grade.fingerprint(submission, known)
+    submission = next(iter(find_submissions(root.parent / "submissions")))
+    before = fingerprint(submission, known)
     content = known["hw2_tiny"].labels.read_text()
     try:
         known["hw2_tiny"].labels.write_text(content.replace("\n0,", "\n00,"))
-        assert grade.fingerprint(submission, known) != before
+        assert fingerprint(submission, known) != before
     finally:
         known["hw2_tiny"].labels.write_text(content)
-    assert grade.fingerprint(submission, known) == before
+    assert fingerprint(submission, known) == before
 
 
 @pytest.mark.parametrize(

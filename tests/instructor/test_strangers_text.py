@@ -16,7 +16,7 @@ from nbgrader.server_extensions.formgrader import handlers
 from traitlets.config import Config
 
 from dalib_edu.instructor import demo, grade, pages, time_limit
-from dalib_edu.instructor.build import without_markers
+from dalib_edu.instructor.cells import without_markers
 from dalib_edu.instructor.course import configure
 
 FIXTURE, NAME = Path(__file__).parent / "fixture", "hw0_tiny"

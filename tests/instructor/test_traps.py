@@ -17,8 +17,9 @@ from traitlets.config import Config
 from dalib_edu.instructor import build as build_module
 from dalib_edu.instructor import demo, handed_in
 from dalib_edu.instructor.build import quiet_nbgrader, write_atomically
-from dalib_edu.instructor.course import SOURCE_NOTEBOOKS, configure
-from dalib_edu.instructor.preprocessors import TidyTestOutputs
+from dalib_edu.instructor.course import configure
+from dalib_edu.instructor.folders import SOURCE_NOTEBOOKS
+from dalib_edu.instructor.tidy import TidyTestOutputs
 
 pytestmark = pytest.mark.sandbox
 
