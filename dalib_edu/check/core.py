@@ -221,7 +221,8 @@ def _quiet():
         torch.enable_grad(),
     ):
         warnings.simplefilter("ignore")
-        torch.manual_seed(0)
+        # Not torch.manual_seed, which seeds a GPU, too: its state would not be put back.
+        torch.default_generator.manual_seed(0)
         yield
 
 

@@ -178,6 +178,11 @@ def test_state_of_torch_comes_back():
     assert torch.is_grad_enabled()
 
 
+def test_a_check_leaves_the_random_numbers_of_a_gpu_alone(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda _: pytest.fail("a GPU was seeded"))
+    make_check()(lambda x: x + 1)
+
+
 def test_what_a_student_changes_does_not_reach_the_judge():
     def spoil(x):
         x += 1
