@@ -15,6 +15,7 @@ student's process with ``answer`` and judge what comes back in another one with 
 """
 
 import contextlib
+import dis
 import inspect
 import sys
 import sysconfig
@@ -24,7 +25,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
@@ -144,9 +145,13 @@ class Check:
                 return
             place = frame.f_code.co_filename, frame.f_code.co_firstlineno
             if place in forbidden:
-                called.append(forbidden[place])
+                name = forbidden[place]
             elif _is_helper(frame.f_code) and _is_theirs(frame.f_back.f_code.co_filename):
-                called.append(frame.f_code.co_name.lstrip("_"))
+                name = frame.f_code.co_name.lstrip("_")
+            else:
+                return
+            if _begins(frame):
+                called.append(name)
 
         before, before_threads = sys.getprofile(), threading.getprofile()
         with _quiet():
@@ -170,6 +175,18 @@ class Check:
                 "exercise asks for code of your own",
             )
         return answer
+
+
+def _begins(frame: FrameType) -> bool:
+    """Return whether a frame begins now: that of a generator is entered again to go on, or to end.
+
+    One that an earlier check has left ends as garbage, at any time, in a student's code, too.
+    """
+    code, at = frame.f_code, frame.f_lasti
+    if not code.co_flags & inspect.CO_GENERATOR:
+        return True
+    begin = (dis.opmap["RESUME"], 0)  # behind a yield it has another argument
+    return at >= 0 and (code.co_code[at], code.co_code[at + 1] & 3) == begin
 
 
 def _is_helper(code: CodeType) -> bool:

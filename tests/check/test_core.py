@@ -226,6 +226,31 @@ def test_a_reference_in_a_thread_or_a_copy_is_recognised():
         assert failed.value.cause == "reference_called"
 
 
+def _reference_that_yields(x):
+    yield x + 1
+    yield x
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_garbage_of_an_earlier_check_that_ends_in_an_answer_is_no_call(begun):
+    # Python calls a generator once more to end it, from wherever its last owner let go of it.
+    held = [_reference_that_yields(0)]
+    if begun:
+        next(held[0])
+
+    def honest(x):
+        held.clear()
+        return 1 + x
+
+    make_check(reference=_reference_that_yields)(honest)
+    assert not held
+
+
+def test_a_generator_of_the_course_is_no_answer():
+    check = make_check(reference=_reference_that_yields)
+    assert cause_of(check, lambda x: next(_reference_that_yields(x)))[0] == "reference_called"
+
+
 def test_verdict_refuses_no_cases_and_odd_answers():
     check = make_check()
     for cases, answers in (([], []), (check.cases(0), []), (check.cases(0), [1]), ([], [{}])):
