@@ -51,6 +51,10 @@ MOST_ANSWERS, MOST_OUTPUT = 150_000_000, 500_000
 LEAST = 100  # that an output counts for
 
 
+class Garbled(Exception):
+    """A kernel says what nobody can read; the message says so."""
+
+
 class GradingExecute(Execute):
     """Run a submission in a kernel of its own, and always come back with a notebook.
 
@@ -164,6 +168,10 @@ class GradingExecute(Execute):
                 where = f"{reason} in {cell_label(nb, index)}"
                 _fail_from(nb, index, "DeadKernelError", f"not run: {where}")
                 return status, where
+            except Garbled as error:
+                where = f"{error} in {cell_label(nb, index)}"
+                _fail_from(nb, index, "DeadKernelError", f"not run: {where}")
+                return CRASHED, where
             except (CellTimeoutError, TooSlow):
                 where = f"{self._too_long(nb)} and could not be stopped"
                 _fail_from(nb, index, "CellTimeoutError", f"not run: {where}")
@@ -229,8 +237,7 @@ class GradingExecute(Execute):
 
     def _execute(self, cell: NotebookNode, index: int, store_history: bool = True) -> None:
         if self._session is None:
-            with self._ended_if_stuck(cell):
-                self.execute_cell(cell, index, store_history=store_history)
+            self._execute_in_kernel(cell, index, store_history)
             return
         if cell.cell_type != "code" or not cell.source.strip():
             return
@@ -253,6 +260,16 @@ class GradingExecute(Execute):
             self._note_timeout(timeout)
             # What was interrupted may say nothing, or go on as if it had not been.
             cell.outputs.append(error_output("CellTimeoutError", f"it took more than {timeout} s"))
+
+    def _execute_in_kernel(self, cell: NotebookNode, index: int, store_history: bool) -> None:
+        with self._ended_if_stuck(cell):
+            try:
+                self.execute_cell(cell, index, store_history=store_history)
+            except (CellTimeoutError, DeadKernelError, zmq.Again):
+                raise
+            except Exception as error:  # in what a student's code sent in its kernel's place
+                message = f"the kernel sent what is no message ({type(error).__name__})"
+                raise Garbled(message) from None
 
     def _put_back_files(self, index: int) -> None:
         if self.cluster_kernel:

@@ -337,6 +337,24 @@ def test_a_forged_status_is_forgotten(tmp_path, source, hand_in):
     assert entries.repairs == []
 
 
+def test_a_kernel_that_sends_what_is_no_message_costs_what_comes_after_it(
+    tmp_path, source, hand_in
+):
+    def speak(notebook):
+        socket = "get_ipython().kernel.iopub_thread.socket"
+        demo.set_source(notebook, "halve", f"{socket}.send_multipart([b'nonsense'] * 3)")
+
+    course = Course(tmp_path, source, True)
+    course.generate()
+    hand_in(tmp_path / "submitted", "bob", speak)
+    assert course.autograde("bob")["success"]
+    entries = nbformat.read(course.graded_notebook("bob"), as_version=4).metadata.dalib_edu
+    assert entries.status == "crashed"
+    assert entries.reason.startswith("the kernel sent what is no message (ValueError) in cell")
+    assert course.scores("bob")["double_test"] == 4
+    assert course.scores("bob")["halve_test"] == 0
+
+
 def test_changed_points_and_a_changed_test_are_put_back(tmp_path, source, hand_in):
     def cheat(notebook):
         cell = notebook.cells[demo.find_cell(notebook, "double_test")]
